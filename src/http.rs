@@ -1,5 +1,6 @@
-//! The HTTP API: the whole route table on this screen, one operation a file below. The only place that knows status
-//! codes; parses and shows, decides nothing.
+//! The HTTP API. This file is the route table; each operation has a file below. Handlers check requests, call the other
+//! layers, and map their results and errors to answers and status codes. Rules about experiments belong to the layers
+//! below.
 
 mod access;
 mod audit;
@@ -20,11 +21,11 @@ mod flops;
 mod follow;
 mod health;
 mod kept;
-mod lasting_places;
 mod layers;
 mod limits;
 mod lingering;
 mod listener;
+mod long_lived;
 mod metric_definitions;
 mod metrics;
 mod nodes;
@@ -49,13 +50,13 @@ pub use access::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLi
 pub use connections::serve;
 #[cfg(test)]
 pub(crate) use experiments::export::row_schema;
-pub use lasting_places::{Exports, Streams};
 pub use listener::Listener;
+pub use long_lived::{Exports, Streams};
 pub use metrics::Metrics;
 pub use openapi::{document, to_yaml};
 pub use state::AppState;
 
-/// Every route with its description.
+/// Returns the API's routes, with their descriptions.
 fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(experiments::submit::submit, experiments::list::list))
@@ -91,7 +92,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(openapi::openapi_json))
 }
 
-/// The service, ready to be served.
+/// Returns the whole service: the API, its documentation and the pages, wrapped in the middleware.
 pub fn router(state: AppState) -> Router {
     let (router, _) = routes().split_for_parts();
     layers::wrap(

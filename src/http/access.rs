@@ -1,13 +1,13 @@
-//! Who may do what over HTTP: callers are told apart, held to their role and their rate, and believed no further than
-//! the admin says. One rule gives every operation its scope; handlers ask the [`Caller`] only what depends on whose
-//! experiment it is.
+//! Access control over HTTP: identifies the caller, and applies roles, rate limits and the trust in proxies that the
+//! admin configured. One rule gives each operation the role it requires. Handlers ask the [`Caller`] only about what
+//! depends on the owner of an experiment.
 
 mod authenticate;
 mod caller;
 mod cookie;
-mod from_here;
 mod key;
 mod last_used;
+mod local_only;
 mod named_roles;
 mod next_page;
 mod origin;
@@ -36,16 +36,16 @@ pub use scope::{SIGN_IN, SIGN_OUT, Scope, is_page, scope_of};
 pub use session::by_session;
 pub use watch::KeysInUse;
 
-/// The other end of the connection.
+/// The remote end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Address(SocketAddr),
-    /// A program of this host that may use the socket, whichever.
+    /// A program of this host, connected by the Unix socket.
     Socket,
 }
 
 impl Peer {
-    /// This host's, of a program that came by the socket.
+    /// Returns the remote address; the loopback address for the Unix socket.
     pub fn address(self) -> IpAddr {
         match self {
             Self::Address(address) => address.ip().to_canonical(),
@@ -54,7 +54,8 @@ impl Peer {
     }
 }
 
-/// Returns how what an address holds is counted: one of IPv6 together with its network of 64 bits, which is one client's.
+/// Returns the name under which an address holds permits. IPv6 addresses of one /64 network, which belong to one
+/// client, share a name.
 pub fn of_address(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => format!("address {address}"),

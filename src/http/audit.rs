@@ -1,3 +1,5 @@
+//! `GET /v1/audit`.
+
 use axum::{Json, extract::State as AxumState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -10,10 +12,10 @@ use joulemark_experiment::access::AuditEntry;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditParameters {
-    /// Entries on a page, 1 to 500; default 50.
+    /// Maximum number of entries on a page, 1 to 500; default 50.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(format = "uuid")]
     cursor: Option<String>,
 }
@@ -23,13 +25,14 @@ pub struct AuditParameters {
 pub struct AuditPage {
     /// The entries, newest first.
     pub items: Vec<AuditEntry>,
-    /// What to pass as `cursor` for the next page; null on the last.
+    /// Value of `cursor` for the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
 /// Read the audit log, newest first
 ///
-/// Who submitted and cancelled which experiment, and who made and revoked which key. For admins.
+/// Lists who submitted, cancelled and relabelled which experiments, who created and revoked which keys, and who signed
+/// in and out. For admins only.
 #[utoipa::path(get, path = "/v1/audit", tag = "service", operation_id = "listAudit",
     params(AuditParameters),
     responses(
@@ -43,7 +46,7 @@ pub async fn audit(
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = parameters.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), read_limit)?;
     let before = parameters.cursor.as_deref().map(read_cursor::<Uuid>).transpose()?;
-    // One more than asked for tells whether there is a next page.
+    // One entry more than requested shows whether there is a next page.
     let mut items = state.resources.store.audit_log(before, limit + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);

@@ -1,3 +1,5 @@
+//! Bodies of requests: JSON and YAML documents, limited in size and with unique keys.
+
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -20,19 +22,19 @@ use joulemark_measurement::quoted;
 mod any_bytes;
 mod yaml;
 
-/// A document that was read, and its text where that is YAML.
+/// A parsed document, with its text if it is YAML.
 pub struct Body<'a> {
     pub document: Value,
     yaml: Option<&'a str>,
 }
 
 impl Body<'_> {
-    /// Returns a document that was made here.
+    /// Returns the body of a document that was not parsed from YAML.
     pub fn of(document: Value) -> Self {
         Self { document, yaml: None }
     }
 
-    /// Returns the problems in the words of the text that was sent.
+    /// Returns the problems with values shown as they were written, if the text is YAML.
     pub fn as_written(&self, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
         match self.yaml {
             Some(text) => yaml::as_written(text, &self.document, problems),
@@ -40,16 +42,16 @@ impl Body<'_> {
         }
     }
 
-    /// Returns a problem for each value that is read otherwise than it is written. To be asked of a document that is
-    /// right otherwise.
+    /// Returns a problem for each value that YAML reads differently from how it is written. Call it once the document
+    /// is otherwise valid.
     pub fn misread(&self) -> Vec<FieldProblem> {
         self.yaml
             .map_or_else(Vec::new, |text| yaml::misread(text, &self.document))
     }
 }
 
-/// A request's whole body. Only once it is there does the request count among those that are answered: one that comes
-/// slowly holds nobody's place but its caller's.
+/// The whole body of a request. A request counts against the concurrency limit of all callers only once its body is
+/// complete, so that slow uploads do not keep other callers out.
 pub struct WholeBody(pub Bytes);
 
 impl FromRequest<AppState> for WholeBody {
@@ -68,7 +70,7 @@ impl FromRequest<AppState> for WholeBody {
     }
 }
 
-/// Says why a body could not be had whole.
+/// Returns the problem for a body that did not arrive whole.
 fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(rejection);
     while let Some(error) = cause {
@@ -80,22 +82,22 @@ fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.access.max_body_bytes),
         _ => Problem::malformed_body(
-            "the body did not come whole: the connection broke off, or its length was not what was said",
+            "the body did not arrive whole: the connection broke, or the length differs from Content-Length",
         ),
     }
 }
 
-/// An experiment has up to 100,000 prompts. A value takes up to 360 bytes of memory and two in the body: as many take
-/// 90 MB. What reads YAML has the same limit of its own.
+/// Maximum number of values in a document. An experiment has up to 100,000 prompts. A value takes at most 360 bytes of
+/// memory, so this many take 90 MB. The YAML reader has its own, equal limit.
 pub const MAX_VALUES: usize = 250_000;
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Reads a JSON or YAML document as what its Content-Type says.
+/// Reads a JSON or YAML document, according to its `Content-Type`.
 ///
 /// # Errors
-/// A [`Problem`] for another type of body, and for one that cannot be read or names a key twice.
+/// Returns a [`Problem`] for another media type, for a body that cannot be parsed, and for a key that occurs twice.
 pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Problem> {
     refuse_encoding(headers)?;
     let content_type = content_type(headers);
@@ -108,7 +110,7 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
             let text = std::str::from_utf8(bytes).map_err(|error| {
                 let at = error.valid_up_to();
                 Problem::malformed_body(format!(
-                    "the body is not UTF-8: at byte {at}, counted from 0, is no letter of it"
+                    "the body is not UTF-8: the bytes at offset {at}, counted from 0, are not a character"
                 ))
             })?;
             read_yaml(text)
@@ -120,23 +122,25 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
     }
 }
 
-/// Reads a text that is JSON or else YAML.
+/// Reads a text that is JSON or YAML.
 ///
 /// # Errors
-/// As [`read`].
+/// The same as those of [`read`].
 pub fn read_text(text: &str) -> Result<Body<'_>, Problem> {
     match read_json(text.as_bytes()) {
         Ok(document) => Ok(Body::of(document)),
-        // Of what begins like JSON the errors are JSON's.
+        // For a text that begins like JSON, return the error of the JSON reader.
         Err(problem) => read_yaml(text).map_err(|error| if begins_like_json(text) { problem } else { error }),
     }
 }
 
+/// Returns whether a text begins with a JSON object.
 fn begins_like_json(text: &str) -> bool {
     let mut first = text.chars().filter(|character| !character.is_whitespace());
     first.next() == Some('{') && matches!(first.next(), Some('"' | '}'))
 }
 
+/// Reads a YAML document.
 fn read_yaml(text: &str) -> Result<Body<'_>, Problem> {
     serde_saphyr::from_str_with_options::<Strict>(text, yaml::options())
         .map(|Strict(document)| Body {
@@ -146,10 +150,10 @@ fn read_yaml(text: &str) -> Result<Body<'_>, Problem> {
         .map_err(|error| Problem::malformed_body(yaml::refusal(&error)))
 }
 
-/// Reads a JSON merge patch (RFC 7386), which may come as plain JSON.
+/// Reads a JSON merge patch (RFC 7386), which may also be sent as `application/json`.
 ///
 /// # Errors
-/// As [`read`].
+/// The same as those of [`read`].
 pub fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
     refuse_encoding(headers)?;
     let content_type = content_type(headers);
@@ -159,29 +163,31 @@ pub fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Prob
     }
 }
 
-/// Refuses a body that is packed. It is not unpacked: a few bytes can stand for more than there is memory.
+/// Returns an error for a compressed body. Bodies are not decompressed, since a few bytes can expand beyond the memory.
 fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let coding = headers.get(header::CONTENT_ENCODING);
     match coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        Some(coding) => Err(Problem::unsupported_encoding(coding.to_str().unwrap_or("no text"))),
+        Some(coding) => Err(Problem::unsupported_encoding(coding.to_str().unwrap_or("not text"))),
         None => Ok(()),
     }
 }
 
+/// Returns the `Content-Type`, or "absent".
 fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE);
     value.and_then(|value| value.to_str().ok()).unwrap_or("absent")
 }
 
-/// Returns a media type without its parameters.
+/// Returns a media type without its parameters, in lower case.
 fn essence(content_type: &str) -> String {
     let essence = content_type.split(';').next().unwrap_or_default();
     essence.trim().to_ascii_lowercase()
 }
 
+/// Reads a JSON document of at most [`MAX_VALUES`] values.
 fn read_json(bytes: &[u8]) -> Result<Value, Problem> {
     if count_values(bytes) > MAX_VALUES {
-        let detail = format!("the body has more than {MAX_VALUES} values; accepted are at most as many");
+        let detail = format!("the body has more than {MAX_VALUES} values; accepted are at most {MAX_VALUES}");
         return Err(Problem::malformed_body(detail));
     }
     serde_json::from_slice::<Strict>(bytes)
@@ -189,7 +195,7 @@ fn read_json(bytes: &[u8]) -> Result<Value, Problem> {
         .map_err(|error| Problem::malformed_body(no_json(bytes, &error)))
 }
 
-/// Returns why a text is no JSON document.
+/// Returns the error message for a text that is not one JSON document.
 fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
     if bytes.trim_ascii().is_empty() {
         return "the body is empty; accepted is one JSON document".to_owned();
@@ -202,17 +208,17 @@ fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
     }
     if error.is_eof() {
         return format!(
-            "the body ends before its JSON is whole: line {}, column {}",
+            "the body ends before its JSON is complete: line {}, column {}",
             error.line(),
             error.column()
         );
     }
     let said = error.to_string();
-    let said = said.replace("recursion limit exceeded", "lists and objects are nested too deep");
+    let said = said.replace("recursion limit exceeded", "lists and objects are nested too deeply");
     format!("the body is not JSON: {said}")
 }
 
-/// A value that refuses a key given twice, of which serde_json silently keeps the last.
+/// A JSON value without duplicate keys; `serde_json` would silently use the last one.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -275,7 +281,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
             if map.contains_key(&key) {
                 return Err(A::Error::custom(format!(
-                    "the key {key} is there twice",
+                    "the key {key} occurs twice",
                     key = quoted(&key)
                 )));
             }
@@ -306,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yaml_reads_otherwise_than_it_looks_is_told_as_it_is_written() {
+    fn problems_show_yaml_scalars_as_written() {
         let said = refused_as_yaml(
             "model_name: 1.10\nconfig_name: on\nprompts: [a, yes, 010, ~, 0x1F, '7']\nlabels: {v: 1.10, w: ok, x: }\n\
              max_output_tokens: 1_0.50\nuser: &u no\nnode: *u\n",
@@ -336,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_where_a_number_is_wanted_is_shown_as_it_is_written_and_needs_no_quotes() {
+    fn a_number_in_place_of_a_number_needs_no_quotes() {
         let said = refused_as_yaml("model_name: m\nmax_output_tokens: 1.50\nnum_cycles: 010\nraw_prompt: 1.0\n");
         let details: Vec<_> = said.iter().map(|(_, detail)| detail.as_str()).collect();
         for written in ["is 1.50;", "is 010;", "is 1.0;"] {
@@ -355,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yaml_would_make_something_else_of_is_kept_as_it_is_written() {
+    fn scalars_that_yaml_readers_disagree_on_stay_texts_or_are_refused() {
         for (text, expected) in [
             ("a: 1_0", json!("1_0")),
             ("a: !!binary aGVsbG8=", json!("aGVsbG8=")),
@@ -396,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_yaml_is_refused_without_a_librarys_own_names() {
+    fn errors_of_yaml_do_not_show_the_names_of_rust_types() {
         for (text, expected) in [
             ("a: 1\n---\na: 2\n", "one document"),
             ("---\na: 1\n...\n---\nb\n", "one document"),
@@ -430,11 +436,11 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_json_says_what_it_is() {
+    fn errors_of_json_say_what_the_body_is() {
         for (text, expected) in [
             (" ", "is empty"),
             ("{\"a\": 1}\n{\"a\": 2}\n", "several JSON documents"),
-            ("{\"a\": [1,", "ends before its JSON is whole"),
+            ("{\"a\": [1,", "ends before its JSON is complete"),
             ("{\"a\": 1} x", "is not JSON"),
         ] {
             let detail = read_as("application/json", text).expect_err(text).detail;
@@ -455,18 +461,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_refused() {
+    fn a_duplicate_key_is_refused() {
         assert!(
             read_as("application/json", r#"{"a": 1, "a": 2}"#)
                 .unwrap_err()
                 .detail
-                .contains("\"a\" is there twice")
+                .contains("\"a\" occurs twice")
         );
         assert_eq!(read_as("application/yaml", "a: 1\na: 2\n").unwrap_err().status, 400);
     }
 
     #[test]
-    fn more_values_than_there_is_memory_for_are_refused_unparsed() {
+    fn too_many_values_are_refused_before_parsing() {
         let many = format!("[{}0]", "[0],".repeat(200_000));
         let problem = read_as("application/json", &many).unwrap_err();
         assert!(
@@ -479,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn another_type_of_body_is_refused_with_what_is_accepted() {
+    fn another_media_type_is_refused_with_the_accepted_ones() {
         let problem = read_as("application/x-www-form-urlencoded", "{}").unwrap_err();
         assert_eq!(problem.status, 415);
         assert!(problem.detail.contains("application/yaml"));

@@ -1,3 +1,5 @@
+//! `GET /v1/limits`, and the checks of a submission against the caller's limits.
+
 use axum::{Json, extract::State as AxumState};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,71 +13,72 @@ use joulemark_experiment::access::Role;
 use joulemark_measurement::clock;
 use joulemark_store::Quota;
 
-/// The highest priority that there is.
+/// The highest priority of all.
 const MAX_PRIORITY: i32 = 100;
 
-/// What the caller may have on this server, and what they have had. A limit that is null is none.
+/// Limits of the caller on this server, and how much of them is used. A limit that is null does not exist.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CallerLimits {
-    /// Whose experiments count; null on a server without authentication, where nobody has a limit of their own.
+    /// Name under which the caller's experiments are counted; null on a server without authentication, where users have
+    /// no limits.
     #[schema(example = "ada")]
     pub name: Option<String>,
     pub role: Role,
-    /// The highest `priority` that the caller may ask for.
+    /// Highest `priority` that the caller may ask for.
     pub max_priority: i32,
-    /// Experiments that wait or run (`max_unfinished_per_user`); null where `name` is.
+    /// Unfinished (queued or running) experiments (`max_unfinished_per_user`); null if `name` is.
     pub unfinished: Option<UnfinishedLimit>,
-    /// Devices times hours from claim to end, of experiments that ended in the last seven days, and of those that run
-    /// (`max_device_hours_per_week`); null where `name` is.
+    /// Devices times hours from claim to end, of experiments that ended in the last seven days and of running ones
+    /// (`max_device_hours_per_week`); null if `name` is.
     pub device_hours: Option<WeeklyLimit>,
-    /// Joules attributed to experiments that ended in the last seven days (`max_joules_per_week`): their cycles, and
-    /// loading and warm-up where these were long enough to tell; null where `name` is.
+    /// Joules attributed to experiments that ended in the last seven days (`max_joules_per_week`): those of their
+    /// cycles, and of loading and warm-up if these were long enough to measure; null if `name` is.
     pub energy_j: Option<WeeklyLimit>,
-    /// Experiments that ended in the last seven days and whose energy is unknown, because they failed, were cancelled or
-    /// were not metered: they add nothing to `energy_j`, and to `device_hours` as any. Null where `name` is.
+    /// Experiments that ended in the last seven days with unknown energy, because they failed, were cancelled or were
+    /// not metered. They add nothing to `energy_j`, but count in `device_hours`. Null if `name` is.
     pub experiments_without_energy: Option<u64>,
-    /// Bytes that their experiments take in the database, prompts above all (`max_stored_bytes_per_user`); null where `name`
-    /// is.
+    /// Bytes that the caller's experiments take in the database, mostly prompts (`max_stored_bytes_per_user`); null if
+    /// `name` is.
     pub stored_bytes: Option<StoredLimit>,
-    /// Experiments that may wait, of everybody.
+    /// Maximum number of queued experiments of all users.
     pub max_queued: Option<u64>,
-    /// Prompts of one experiment.
+    /// Maximum number of prompts of one experiment.
     pub max_prompts: Option<u32>,
-    /// Tokens that one experiment could take.
+    /// Maximum number of input and output tokens of one experiment, in all cycles and ranks.
     pub max_total_tokens: Option<u64>,
-    /// Bytes of a request's body.
+    /// Maximum size of a request body in bytes.
     pub max_body_bytes: u64,
-    /// Requests of one key or name in a minute.
+    /// Maximum number of requests per minute, for each API key or name.
     pub requests_per_minute: Option<u32>,
 }
 
-/// Experiments that wait or run.
+/// The limit on unfinished experiments, which are queued or running.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UnfinishedLimit {
-    /// How many there are.
+    /// Number of unfinished experiments.
     pub used: u64,
-    /// How many there may be; null for any number.
+    /// Maximum number; null if unlimited.
     pub allowed: Option<u64>,
 }
 
-/// Bytes of what is stored.
+/// The limit on stored bytes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StoredLimit {
-    /// How many there are.
+    /// Bytes stored.
     pub used: u64,
-    /// How many there may be; null for any number.
+    /// Maximum number of bytes; null if unlimited.
     pub allowed: Option<u64>,
 }
 
-/// What was used in the last seven days, by the hour in which it ended.
+/// A limit on usage in the last seven days. Each experiment counts in the hour in which it ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WeeklyLimit {
-    /// What was used, in the unit of the field.
+    /// Usage, in the unit of the field.
     pub used: f64,
-    /// With as much or more nothing is accepted; null for any amount.
+    /// Usage at which submissions are no longer accepted; null if unlimited.
     pub allowed: Option<u64>,
-    /// When enough of it is older than seven days for another submission; null while there is room, and where what runs
-    /// leaves none.
+    /// Time at which enough usage is older than seven days for another submission. Null while there is room, and if the
+    /// running experiments alone use up the limit.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub room_again_at: Option<Timestamp>,
 }
@@ -90,10 +93,10 @@ impl From<Account> for WeeklyLimit {
     }
 }
 
-/// Tell the caller's limits
+/// Show the caller's limits
 ///
-/// What the caller may have and has had: unfinished experiments, device-hours and joules of seven days, priority; and how
-/// large an experiment and a request may be.
+/// Limits of the caller and how much is used: unfinished experiments, device-hours and joules of seven days, stored
+/// bytes, priority, and the maximum size of an experiment and of a request.
 #[utoipa::path(get, path = "/v1/limits", tag = "service", operation_id = "getLimits",
     responses(
         (status = 200, description = "The limits.", body = CallerLimits),
@@ -136,6 +139,7 @@ pub async fn limits(
     }))
 }
 
+/// Returns the user's usage of the last seven days, with the limits on it.
 async fn accounts_of(state: &AppState, name: &str, allowed: &UserLimits) -> Result<Accounts, Problem> {
     let now = clock::wall_now();
     let usage = state.resources.store.usage(name, first_hour(now), now).await?;
@@ -157,20 +161,20 @@ fn max_priority(limits: &Limits, caller: &Caller) -> i32 {
 /// Checks that the caller may ask for this priority.
 ///
 /// # Errors
-/// 403 for one above that of their role.
+/// Returns 403 for a priority above the maximum of the caller's role.
 pub fn refuse_priority(state: &AppState, caller: &Caller, asked: Option<i32>) -> Result<(), Problem> {
-    let most = max_priority(&state.access.limits, caller);
-    match asked.filter(|asked| *asked > most) {
-        Some(asked) => Err(Problem::priority_too_high(asked, most, caller.role())),
+    let max = max_priority(&state.access.limits, caller);
+    match asked.filter(|asked| *asked > max) {
+        Some(asked) => Err(Problem::priority_too_high(asked, max, caller.role())),
         None => Ok(()),
     }
 }
 
-/// Checks that the caller has device-hours and joules left. Of those who come at once each may be let in: what they take
-/// is known once it has ended.
+/// Checks that the caller has device-hours and joules left. Concurrent submissions may all pass, since usage is known
+/// only after an experiment has ended.
 ///
 /// # Errors
-/// 429 with what was used, what is allowed and when there is room again.
+/// Returns 429 with the usage, the limit, and when there is room again.
 pub async fn refuse_used_up(state: &AppState, caller: &Caller) -> Result<(), Problem> {
     let Some(name) = caller.actor().name else { return Ok(()) };
     let allowed = state.access.limits.of_user(&name);
@@ -193,7 +197,7 @@ pub async fn refuse_used_up(state: &AppState, caller: &Caller) -> Result<(), Pro
     Ok(())
 }
 
-/// Returns what a submission of the caller must find room in when it is stored; 0 is no limit.
+/// Returns the limits that are checked when the caller's submission is stored; a setting of 0 means no limit.
 pub fn quota(limits: &Limits, caller: &Caller) -> Quota {
     let of_caller = caller.actor().name.map(|name| limits.of_user(&name));
     Quota {

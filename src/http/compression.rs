@@ -1,4 +1,4 @@
-//! gzip and zstd for who accepts them.
+//! Compression of answers with gzip or zstd, for clients that accept it.
 
 use axum::Router;
 use axum::extract::Request;
@@ -13,13 +13,13 @@ use super::conditional::weaken_compressed;
 use super::problem::Problem;
 use super::state::AppState;
 
-/// Less fits in one packet anyhow.
-const LEAST_BYTES: u64 = 1024;
+/// Minimum size of an answer that is compressed; less fits in one packet anyway.
+const MIN_BYTES: u64 = 1024;
 
-/// Not of event streams, which are to arrive at once, nor of Parquet, which is compressed within. The fastest level: it
-/// is the server's own threads that compress.
+/// Adds compression to a router. Event streams are excluded, since events must arrive at once, and Parquet, which is
+/// compressed already. The level is the fastest, because compression takes time on the threads that serve requests.
 pub fn wrap(router: Router<AppState>) -> Router<AppState> {
-    let worthwhile = SizeAbove::new(LEAST_BYTES)
+    let worthwhile = SizeAbove::new(MIN_BYTES)
         .and(NotForContentType::SSE)
         .and(NotForContentType::const_new("application/vnd.apache.parquet"));
     let layer = CompressionLayer::new()
@@ -28,19 +28,20 @@ pub fn wrap(router: Router<AppState>) -> Router<AppState> {
     router.layer(layer).layer(from_fn(around))
 }
 
+/// Compresses answers to `GET` and `HEAD` only, and weakens the tags of compressed answers.
 async fn around(mut request: Request, next: Next) -> Response {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     if !is_read {
         request.headers_mut().remove(header::ACCEPT_ENCODING);
     }
-    // Before anything is done for it.
+    // Checked before the handler runs.
     if refuses_all(request.headers()) {
         return Problem::encoding_not_acceptable().into_response();
     }
     weaken_compressed(next.run(request).await)
 }
 
-/// Whether plain bytes are refused and nothing that there is instead is accepted (RFC 9110, 12.5.3).
+/// Returns whether the client accepts neither uncompressed bytes nor a supported coding (RFC 9110, 12.5.3).
 fn refuses_all(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let texts = values.filter_map(|value| value.to_str().ok());
@@ -52,14 +53,14 @@ fn refuses_all(headers: &HeaderMap) -> bool {
             .map(|(_, accepted)| *accepted)
     };
     let others = of("*");
-    let plain = of("identity").or(others).unwrap_or(true);
-    let packed = ["gzip", "x-gzip", "zstd"]
+    let uncompressed = of("identity").or(others).unwrap_or(true);
+    let compressed = ["gzip", "x-gzip", "zstd"]
         .iter()
         .any(|name| of(name).or(others).unwrap_or(false));
-    !plain && !packed
+    !uncompressed && !compressed
 }
 
-/// Tells whether a client accepts this coding of an answer.
+/// Returns whether a client accepts an answer in this coding.
 pub fn accepts(headers: &HeaderMap, name: &str) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let texts = values.filter_map(|value| value.to_str().ok());
@@ -68,7 +69,7 @@ pub fn accepts(headers: &HeaderMap, name: &str) -> bool {
     of(name).or(of("*")).is_some_and(|(_, accepted)| *accepted)
 }
 
-/// A coding and whether its weight is above 0.
+/// Returns the name of a coding in `Accept-Encoding`, and whether its weight is above 0.
 fn coding(text: &str) -> (String, bool) {
     let (name, parameters) = text.split_once(';').unwrap_or((text, ""));
     let weight = parameters.trim().to_ascii_lowercase();
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_refuses_plain_bytes_and_accepts_nothing_else_is_refused() {
+    fn only_a_client_that_accepts_no_available_encoding_is_refused() {
         for (text, refused) in [
             ("", false),
             ("gzip", false),

@@ -1,5 +1,6 @@
-//! Limits on what is under way at once. A request has a place from when its caller is known until its answer is sent, and
-//! a time in which the answer must begin. A caller has a share of the places, so that nobody keeps the others out.
+//! Concurrency limits. A request holds a permit from the identification of its caller until its answer is sent, and its
+//! answer must begin before a deadline. A caller may hold only a share of the permits, so that nobody keeps other
+//! callers out.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,12 +22,12 @@ use super::state::AppState;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_store::Share;
 
-/// Asked about the service itself, also where all places are taken: a supervisor would restart a server that is busy.
-const WITHOUT_A_PLACE: [&str; 2] = ["/healthz", "/readyz"];
-/// Of a body or an answer that is in memory: a place for each.
-const BYTES_A_PLACE: u64 = 1 << 20;
+/// Paths that need no permit: a supervisor would restart a busy server if its health checks failed.
+const WITHOUT_PERMITS: [&str; 2] = ["/healthz", "/readyz"];
+/// Bytes of a body or an answer in memory for each permit that it takes.
+const BYTES_PER_PERMIT: u64 = 1 << 20;
 
-/// Answers when an answer has not begun in time.
+/// Answers with an error if the answer has not begun before the deadline.
 pub async fn begin_in_time(AxumState(time_limit): AxumState<Duration>, mut request: Request, next: Next) -> Response {
     let slot = Slot::new(time_limit);
     request.extensions_mut().insert(slot.clone());
@@ -39,24 +40,24 @@ pub async fn begin_in_time(AxumState(time_limit): AxumState<Duration>, mut reque
         tokio::select! {
             biased;
             response = &mut answer => return response,
-            // Its end may have been moved meanwhile.
+            // The deadline may have been extended in the meantime.
             () = tokio::time::sleep(left) => {}
         }
     }
 }
 
-/// Answers at once where there is no place, since waiting would only pile up requests. A request with a body counts
-/// within its caller's share alone until the body is there.
-pub async fn take_place(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
-    if WITHOUT_A_PLACE.contains(&request.uri().path()) {
+/// Takes permits for a request, or answers with an error at once: waiting would only pile up requests. A request with a
+/// body counts only against its caller's share until the body is complete.
+pub async fn take_permits(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
+    if WITHOUT_PERMITS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let Some(slot) = request.extensions().get::<Slot>().cloned() else {
         return Problem::internal().into_response();
     };
     let size = request.body().size_hint().upper();
-    let most = state.access.max_body_bytes as u64;
-    let weight = places(size.unwrap_or(most).min(most));
+    let max_bytes = state.access.max_body_bytes as u64;
+    let weight = permits_for(size.unwrap_or(max_bytes).min(max_bytes));
     let taken = match state.places.try_hold(&holder(&request), weight) {
         Ok(share) => slot.hold(share, request.body().is_end_stream()),
         Err(none_left) => Err(Problem::too_many_at_once(none_left)),
@@ -67,7 +68,7 @@ pub async fn take_place(AxumState(state): AxumState<AppState>, request: Request,
     }
 }
 
-/// Returns whose share it is what a request holds: a key's, a name's, or of what is open to everybody an address's.
+/// Returns the name under which a request holds permits: its API key's, its user's, or on public routes its address's.
 fn holder(request: &Request) -> String {
     let extensions = request.extensions();
     match (extensions.get::<Caller>(), extensions.get::<Origin>()) {
@@ -76,15 +77,16 @@ fn holder(request: &Request) -> String {
     }
 }
 
-fn places(bytes: u64) -> u32 {
-    u32::try_from(bytes / BYTES_A_PLACE + 1).unwrap_or(u32::MAX)
+/// Returns the number of permits for a body or an answer of this size.
+fn permits_for(bytes: u64) -> u32 {
+    u32::try_from(bytes / BYTES_PER_PERMIT + 1).unwrap_or(u32::MAX)
 }
 
-/// Marks the answer of who has a place elsewhere for as long as it lasts, and needs none among requests.
+/// Marks a response whose own limit, such as that on streams, already covers it while it is sent.
 #[derive(Clone, Copy, Debug)]
-pub struct HasOwnPlace;
+pub struct HasOwnLimit;
 
-/// A request's own place and time.
+/// The permits and the deadline of a request.
 #[derive(Clone, Debug)]
 pub struct Slot(Arc<Mutex<SlotState>>);
 
@@ -110,6 +112,7 @@ impl Slot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Stores the request's permits; counts the request against the limit of all callers if its body is complete.
     fn hold(&self, share: Share, has_whole_body: bool) -> Result<(), Problem> {
         let mut state = self.state();
         state.share = Some(share);
@@ -118,10 +121,10 @@ impl Slot {
         if has_whole_body { self.enter() } else { Ok(()) }
     }
 
-    /// Counts the request among those that are answered.
+    /// Counts the request against the limit of all callers.
     ///
     /// # Errors
-    /// A [`Problem`] where there is no place.
+    /// Returns a [`Problem`] if that limit is reached.
     pub fn enter(&self) -> Result<(), Problem> {
         let mut state = self.state();
         state.has_whole_body = true;
@@ -131,36 +134,40 @@ impl Slot {
         }
     }
 
-    /// Gives a request that waits for something to happen a place among those that wait, and as much more time.
-    pub fn wait_for(&self, time: Duration, place: Share) {
+    /// Replaces the permit of a request that waits for an event by one of the limit on waiting requests, and extends
+    /// the deadline.
+    pub fn wait_for(&self, time: Duration, permit: Share) {
         let mut state = self.state();
-        state.share = Some(place);
+        state.share = Some(permit);
         state.time_limit += time;
     }
 
-    /// Has the caller's share hold the answer until it is sent, which is the client's to decide: it may be megabytes.
+    /// Holds permits of the caller's share until the answer is sent. The client decides how long that takes, and the
+    /// answer may take megabytes.
     fn hold_until_sent(&self, response: Response) -> Response {
         let Some(mut share) = self.state().share.take() else {
             return response;
         };
-        if response.extensions().get::<HasOwnPlace>().is_some() {
+        if response.extensions().get::<HasOwnLimit>().is_some() {
             return response;
         }
         share.leave();
         let size = response.body().size_hint().upper().unwrap_or(0);
-        if let Err(none_left) = share.resize(places(size)) {
+        if let Err(none_left) = share.resize(permits_for(size)) {
             return Problem::too_many_at_once(none_left).into_response();
         }
         let share = Arc::new(share);
         response.map(|body| Body::new(HeldBody { body, share }))
     }
 
+    /// Returns the time until the deadline.
     fn left(&self) -> Duration {
         let state = self.state();
         let gone = Duration::from_secs_f64(Monotonic::now().sec_since(state.since).max(0.0));
         state.time_limit.saturating_sub(gone)
     }
 
+    /// Returns the problem for a request that missed its deadline.
     fn out_of_time(&self, time_limit: Duration) -> Problem {
         match self.state().has_whole_body {
             true => Problem::took_too_long(time_limit.as_secs()),
@@ -177,13 +184,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Slot {
     }
 }
 
-/// An answer whose caller's share is given back with its last byte, not when it was handed over to be sent.
+/// A response body that returns its permits when its last byte has been sent.
 struct HeldBody {
     body: Body,
     share: Arc<Share>,
 }
 
-/// A part of it on its way.
+/// Bytes of a response that are still to be sent, which hold its permits.
 struct HeldBytes {
     bytes: Bytes,
     _share: Arc<Share>,

@@ -1,5 +1,5 @@
-//! Conditional requests (RFC 9110, 13): an answer is named by a tag, and who has it already gets 304 in its place. Tags
-//! are made of what changes with the answer, never of the answer itself, which may be megabytes.
+//! Conditional requests (RFC 9110, 13). An answer has an entity tag, and a client that has it already gets a 304. Tags
+//! are computed from what determines an answer, not from its bytes, which may be megabytes.
 
 use std::convert::Infallible;
 
@@ -12,13 +12,14 @@ use super::problem::Problem;
 
 const TAG_BYTES: usize = 16;
 
-/// Whether what has the same tag is the same to the byte, or only as good.
+/// Strength of a tag: whether equal tags mean equal bytes or only an equivalent answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strength {
     Strong,
     Weak,
 }
 
+/// An entity tag (RFC 9110, 8.8.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityTag {
     strength: Strength,
@@ -26,7 +27,8 @@ pub struct EntityTag {
 }
 
 impl EntityTag {
-    /// Of all that the answer depends on. The release is among it: another one may write the same otherwise.
+    /// Returns the tag of everything that the answer depends on. It includes the program's version, since another
+    /// release may format an answer differently.
     pub fn new(strength: Strength, parts: &[&str]) -> Self {
         let mut digest = Sha256::new_with_prefix(env!("CARGO_PKG_VERSION"));
         for part in parts {
@@ -38,13 +40,14 @@ impl EntityTag {
         Self { strength, opaque }
     }
 
+    /// Returns the value of the `ETag` header.
     fn header(&self) -> Option<HeaderValue> {
         let weak = if self.strength == Strength::Weak { "W/" } else { "" };
         HeaderValue::try_from(format!("{weak}\"{}\"", self.opaque)).ok()
     }
 }
 
-/// The request's `If-None-Match`; what is no list of tags matches nothing.
+/// The tags of a request's `If-None-Match`; a malformed value matches nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Condition(Vec<String>);
 
@@ -54,14 +57,15 @@ impl<S: Sync> FromRequestParts<S> for Condition {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let values = parts.headers.get_all(header::IF_NONE_MATCH).iter();
         let texts = values.filter_map(|value| value.to_str().ok());
-        // A tag of ours has no comma in it.
+        // Tags of this service contain no comma.
         let tags = texts.flat_map(|text| text.split(',')).map(|tag| tag.trim().to_owned());
         Ok(Self(tags.collect()))
     }
 }
 
 impl Condition {
-    /// Compared weakly, as If-None-Match is: a compressed answer's tag is the same with W/ in front.
+    /// Returns whether the client has the answer with this tag. Tags are compared weakly, as RFC 9110 requires for
+    /// `If-None-Match`: the tag of a compressed answer has `W/` in front.
     pub fn is_met_by(&self, tag: &EntityTag) -> bool {
         let quoted = format!("\"{}\"", tag.opaque);
         let mut given = self.0.iter();
@@ -69,10 +73,11 @@ impl Condition {
     }
 }
 
-/// The answer under its tag, or 304 where the client has it. Kept by the client alone, and asked after each time.
+/// Returns the answer with its tag, or a 304 if the client has it. Only the client may cache it, and must revalidate it
+/// each time.
 ///
 /// # Errors
-/// Those of making the whole answer.
+/// Returns the error of `whole`.
 pub fn answer(
     tag: &EntityTag,
     condition: &Condition,
@@ -84,10 +89,12 @@ pub fn answer(
     }
 }
 
+/// Returns a 304 with this tag.
 pub fn not_modified(tag: &EntityTag) -> Response {
     tagged(StatusCode::NOT_MODIFIED.into_response(), tag)
 }
 
+/// Adds the headers of conditional requests to a response.
 fn tagged(mut response: Response, tag: &EntityTag) -> Response {
     let headers = response.headers_mut();
     headers.extend(tag.header().map(|tag| (header::ETAG, tag)));
@@ -97,7 +104,7 @@ fn tagged(mut response: Response, tag: &EntityTag) -> Response {
     response
 }
 
-/// A compressed answer is not the same to the byte as the plain one that the tag was made for.
+/// Makes the tag of a compressed response weak, since its bytes differ from those of the uncompressed answer.
 pub fn weaken_compressed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     if headers.contains_key(header::CONTENT_ENCODING)
@@ -146,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told_apart_also_where_they_are_the_same_in_a_row() {
+    fn the_boundaries_of_parts_change_the_tag() {
         let tags = [&["ab", "c"][..], &["a", "bc"], &["abc"], &["ab", "c", ""]];
         let tags = tags.map(|parts| EntityTag::new(Strength::Weak, parts).opaque);
         for (index, tag) in tags.iter().enumerate() {
@@ -155,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_it_gets_no_body_and_the_same_headers() {
+    async fn a_client_that_has_the_answer_gets_no_body_and_the_same_headers() {
         let tag = EntityTag::new(Strength::Weak, &["a"]);
         let whole = || Ok("body".into_response());
         let first = answer(&tag, &condition(&[]).await, whole).unwrap();

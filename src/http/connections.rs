@@ -1,4 +1,4 @@
-//! Connections, each held to the limits on headers and time before a request is there that a route could refuse.
+//! Accepts connections and enforces the limits that apply before a request is parsed: on connections, headers and time.
 
 use std::io;
 use std::sync::Arc;
@@ -22,14 +22,15 @@ use super::problem::Problem;
 use super::unread::answer;
 use joulemark_store::{NoneLeft, Share, Shares};
 
-/// Room for the request line and for what is refused with an answer, not with a closed connection.
+/// Room for the request line, and for requests slightly above the limits, which are answered with an error instead of a
+/// closed connection.
 const SPARE_HEADER_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 128;
-/// After an error that another connection's end can cure, such as too many open files.
+/// Pause after an error that the end of another connection can resolve, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// Serves until `stopping`, then answers what is under way and returns.
+/// Serves until `stopping` is cancelled, then completes the requests under way and returns.
 pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stopping: CancellationToken) {
     let limits = &access.limits;
     let shares = Shares::new(limits.max_connections, access.share_percent());
@@ -37,19 +38,19 @@ pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stop
         request: Duration::from_secs(u64::from(limits.body_timeout_sec)),
         answer: Duration::from_secs(u64::from(limits.answer_timeout_sec)),
     };
-    let places = Arc::new(Semaphore::new(limits.max_connections as usize));
+    let permits = Arc::new(Semaphore::new(limits.max_connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(u64::from(limits.header_timeout_sec)))
         .max_header_size(limits.max_header_bytes + limits.max_uri_bytes + SPARE_HEADER_BYTES)
         .max_headers(MAX_HEADERS);
     loop {
-        // Who finds no place waits in the kernel's queue.
+        // Further clients wait in the kernel's queue.
         let next = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            let permit = permits.clone().acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (permit, accepted) = tokio::select! {
             next = next => next,
             () = stopping.cancelled() => break,
         };
@@ -66,7 +67,7 @@ pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stop
                 tokio::spawn(async move {
                     connection.await;
                     drop(share);
-                    drop(place);
+                    drop(permit);
                 });
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -77,19 +78,18 @@ pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stop
         }
     }
     drop(listener);
-    // Every connection's end gives its place back.
-    let _ = places.acquire_many(limits.max_connections).await;
+    // All permits are available again once every connection has ended.
+    let _ = permits.acquire_many(limits.max_connections).await;
 }
 
-/// How long each side of a connection may pause.
+/// Maximum pauses of a connection while a request is received and while an answer is sent.
 #[derive(Clone, Copy)]
 struct Pace {
     request: Duration,
     answer: Duration,
 }
 
-/// Takes one of its address's connections, before anything is known but where it comes from. A trusted proxy's are those
-/// of many.
+/// Takes one of the connections that an address may have; `None` for a trusted proxy, which connects for many clients.
 fn hold_for_address(shares: &Shares, access: &Access, peer: Peer) -> Result<Option<Share>, NoneLeft> {
     match access.trusted_proxies.has(peer) {
         true => Ok(None),
@@ -97,7 +97,7 @@ fn hold_for_address(shares: &Shares, access: &Access, peer: Peer) -> Result<Opti
     }
 }
 
-/// Says why, to who reads it at once.
+/// Answers a refused connection with the problem, if the client reads it within [`REFUSAL_TIME`].
 async fn refuse(mut stream: Stream, problem: Problem) {
     let body = serde_json::to_string(&problem).unwrap_or_default();
     let answer = format!(
@@ -109,6 +109,7 @@ async fn refuse(mut stream: Stream, problem: Problem) {
     let _ = tokio::time::timeout(REFUSAL_TIME, stream.write_all(answer.as_bytes())).await;
 }
 
+/// Serves one connection until it ends, or until the requests under way are complete after `stopping`.
 async fn handle(
     http: http1::Builder,
     (stream, peer): (Stream, Peer),
@@ -116,7 +117,7 @@ async fn handle(
     router: Router,
     stopping: CancellationToken,
 ) {
-    // As patient with a body that nobody reads as with one that is read.
+    // An unread body gets the same timeout as one that is read.
     let stream = Lingering::new(PacedWrites::new(stream, pace.answer), pace.request);
     let linger = stream.flag();
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -137,6 +138,7 @@ async fn handle(
     }
 }
 
+/// Returns whether an error concerns only one connection, so that accepting can go on.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

@@ -1,5 +1,6 @@
-//! What a session changes is asked for its CSRF token, by one rule for all routes: one that is added without a thought is not
-//! open to other pages. Handlers of pages read their forms with axum's `Form` and need not think of it.
+//! Protection against cross-site request forgery: one rule for all routes asks for the CSRF token of a session when a
+//! request changes something. A new route is therefore protected by default, and handlers of forms need not check
+//! anything.
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State as AxumState};
@@ -13,16 +14,16 @@ use super::body::WholeBody;
 use super::problem::Problem;
 use super::state::AppState;
 
-/// In which a script of the pages shows that its request is the session's own.
+/// Header in which a script of the pages sends the CSRF token of its session.
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
-/// Of a form in which it stands.
+/// Field in which a form sends it.
 const FIELD: &str = "csrf";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// Of a form of who is not known yet.
-const MAX_STRANGERS_BYTES: usize = 16_384;
+/// Maximum size of a form from a caller who is not signed in.
+const MAX_UNKNOWN_CALLER_BYTES: usize = 16_384;
 
-/// Refuses what changes something, came with a session, and was not sent by a page of that session. A page's form is read
-/// whole here, whoever sends it; from who is not known it may not be large.
+/// Refuses a request that changes something under a session but lacks the CSRF token of that session. Reads the body of
+/// a page's form whole; from an unknown caller it may have at most [`MAX_UNKNOWN_CALLER_BYTES`].
 pub async fn require_token(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
@@ -33,6 +34,7 @@ pub async fn require_token(AxumState(state): AxumState<AppState>, request: Reque
     }
 }
 
+/// Returns the request with its form read, or the problem it is refused with.
 async fn checked(state: &AppState, mut request: Request) -> Result<Request, Problem> {
     let caller = request.extensions().get::<Caller>().cloned();
     let by_script = request.headers().get(CSRF_HEADER).cloned();
@@ -46,13 +48,13 @@ async fn checked(state: &AppState, mut request: Request) -> Result<Request, Prob
         return Ok(request);
     }
     if caller.is_none() {
-        DefaultBodyLimit::max(MAX_STRANGERS_BYTES).apply(&mut request);
+        DefaultBodyLimit::max(MAX_UNKNOWN_CALLER_BYTES).apply(&mut request);
     }
     let (parts, body) = request.into_parts();
     let whole = WholeBody::from_request(Request::from_parts(parts.clone(), body), state).await;
     let WholeBody(bytes) = whole.map_err(|problem| match caller {
         None if problem.is_of_kind("body-too-large") => Problem::malformed_body(format!(
-            "the form is larger than {MAX_STRANGERS_BYTES} bytes, which is more than it takes to sign in"
+            "the form is larger than {MAX_UNKNOWN_CALLER_BYTES} bytes, which is more than it takes to sign in"
         )),
         _ => problem,
     })?;
@@ -62,13 +64,14 @@ async fn checked(state: &AppState, mut request: Request) -> Result<Request, Prob
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
+/// Returns whether the body is an HTML form.
 fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let essence = kind.and_then(|kind| kind.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(FORM))
 }
 
-/// Returns the token of a form; empty where there is none, or more than one.
+/// Returns the CSRF token in a form; empty if the field is missing or occurs more than once.
 fn token_of(form: &[u8]) -> String {
     let mut values = form_urlencoded::parse(form).filter(|(name, _)| name == FIELD);
     match (values.next(), values.next()) {
@@ -77,8 +80,8 @@ fn token_of(form: &[u8]) -> String {
     }
 }
 
-/// Who came without a session has no token, and is asked for none: a browser adds nothing of its own to a key, and what
-/// other sites' pages send is refused for all (`layers::same_site`).
+/// Checks the token against that of the caller's session. A caller without a session needs no token: a browser does not
+/// add an API key to a request, and cross-site requests are refused for all callers (`layers::same_site`).
 fn check_csrf(caller: &Caller, given: &str) -> Result<(), Problem> {
     match caller.csrf_token() {
         Some(own) if !bool::from(own.as_bytes().ct_eq(given.as_bytes())) => Err(Problem::csrf_token(given.is_empty())),
@@ -95,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_s_own_token_is_asked_of_it_and_of_nobody_else() {
+    fn a_session_needs_its_own_token_and_other_callers_need_none() {
         let origin = Origin::direct("192.0.2.1".parse().unwrap());
         let (one, other) = (SessionToken::generate().unwrap(), SessionToken::generate().unwrap());
         let named = || Caller::named("ada".to_owned(), None, Role::Submitter, &origin, false);

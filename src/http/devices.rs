@@ -1,3 +1,5 @@
+//! `GET /v1/devices`.
+
 use axum::{Json, extract::State as AxumState};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,43 +9,43 @@ use crate::scheduler::Lease;
 use joulemark_experiment::ExperimentId;
 use joulemark_meter::{CpuDevice, Finding, GpuDevice, GpuState};
 
-/// One GPU: what it is, how its energy is read, how it is now.
+/// A GPU: its properties, how its energy is measured, and its present state.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Gpu {
     #[serde(flatten)]
     pub device: GpuDevice,
-    /// The board at the meter's latest look; null when NVML tells nothing of it.
+    /// Latest state of the GPU that the meter read; null if NVML reports nothing.
     pub now: Option<GpuState>,
-    /// The experiment of this server that has it; null while it is free.
+    /// Experiment of this server that has leased the GPU; null while it is free.
     pub leased_by: Option<ExperimentId>,
 }
 
-/// The host's CPUs, as a device that experiments run on and as one that is measured.
+/// The host's CPUs, which run experiments and whose energy is measured.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Cpu {
     #[serde(flatten)]
     pub device: CpuDevice,
-    /// The experiment of this server that computes on them; null while they are free.
+    /// Experiment of this server that computes on the CPUs; null while they are free.
     pub leased_by: Option<ExperimentId>,
 }
 
-/// Everything this host has, and every source of energy that was looked for.
+/// The GPUs and the CPU of this host, and the result of looking for each source of energy.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Devices {
     /// The GPUs, in NVML order.
     pub gpus: Vec<Gpu>,
     pub cpu: Cpu,
-    /// Each source with whether it works, why not, and the fix.
+    /// Each source of energy: whether it works, and if not, why and how to fix it.
     pub findings: Vec<Finding>,
 }
 
 /// List this host's devices
 ///
-/// GPUs and CPU with their energy source, power just now and the experiment that has them, and for each source that was
-/// looked for whether it works and how to make it.
+/// Lists the GPUs and the CPU, each with its source of energy, its present power and the experiment that leases it.
+/// Reports for each source of energy whether it works, and if not, how to fix it.
 #[utoipa::path(get, path = "/v1/devices", tag = "devices", operation_id = "listDevices",
     responses(
-        (status = 200, description = "What is there.", body = Devices),
+        (status = 200, description = "The devices and sources of energy.", body = Devices),
         (status = 400, description = "There is a query parameter.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn devices(AxumState(state): AxumState<AppState>, _: NoQuery) -> Json<Devices> {

@@ -1,4 +1,4 @@
-//! Pages for people: the description to read and to try, from files inside this program. They load nothing from outside.
+//! The API documentation for people, served from files inside this program. It loads nothing from other sites.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,7 +17,7 @@ use super::kept::{Kept, Shelf};
 use super::problem::{self, Problem};
 use super::state::AppState;
 
-/// Seen from `/docs/`, so that it holds below whatever prefix a proxy puts before both.
+/// Relative to `/docs/`, so that it works below any path prefix of a proxy.
 const DESCRIPTION: &str = "../openapi.json";
 
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
@@ -26,12 +26,12 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
         .persist_authorization(false)
         .display_request_duration(true)
         .filter(true);
-    // No validator of another site is told of this one.
+    // Disables Swagger UI's request to an external validator.
     Arc::new(config.validator_url("none"))
 });
 
-/// Scripts and styles are the program's own, requests go to this server alone, and no other page may frame these. Swagger
-/// UI sets styles on elements and has icons in `data:`.
+/// Content security policy: scripts and styles come from this server, requests go only to it, and no other site may
+/// frame the page. Swagger UI sets inline styles and uses icons in `data:` URLs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -43,7 +43,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// `/docs` and all below it.
+/// Returns the routes of `/docs` and below.
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/docs", get(into_folder))
@@ -62,7 +62,7 @@ async fn guarded(mut response: Response) -> Response {
     response
 }
 
-/// The pages' own links are relative, and so is this one: the path's beginning is the proxy's business.
+/// Redirects to the folder. The link is relative, as all links are: only the proxy knows its own prefix.
 async fn into_folder() -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "docs/")]).into_response()
 }
@@ -70,7 +70,7 @@ async fn into_folder() -> Response {
 async fn page(Path(file): Path<String>, uri: Uri, condition: Condition, headers: HeaderMap) -> Response {
     static SHELF: LazyLock<Shelf> = LazyLock::new(Shelf::default);
     let make = async || {
-        // Its error may not be kept across an await.
+        // The error type cannot be held across an await.
         let found = utoipa_swagger_ui::serve(&file, CONFIG.clone()).map_err(|error| error.to_string());
         match found {
             Ok(Some(found)) => {
@@ -79,7 +79,7 @@ async fn page(Path(file): Path<String>, uri: Uri, condition: Condition, headers:
             }
             Ok(None) => Err(problem::no_such_route(uri).await),
             Err(error) => {
-                tracing::error!(%error, "a page of the documentation cannot be made");
+                tracing::error!(%error, "a file of the documentation cannot be served");
                 Err(Problem::internal())
             }
         }
@@ -89,7 +89,7 @@ async fn page(Path(file): Path<String>, uri: Uri, condition: Condition, headers:
         Err(problem) => Err(problem),
     };
     answered.map_or_else(IntoResponse::into_response, |mut response| {
-        // They are another version's after an update, under the same names.
+        // The files of another version have the same names.
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         response

@@ -1,33 +1,36 @@
+//! `GET /v1/events`.
+
 use axum::{extract::State as AxumState, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::access::Caller;
 use super::experiments::filter::{read_label, read_state};
-use super::follow::{Follower, Narrowed, Scope, last_event_id};
+use super::follow::{EventFilter, Follower, Scope, last_event_id};
 use super::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
 use joulemark_experiment::State;
 
-/// Together they narrow the stream; `state` and `label` may be repeated: any of the states, and all of the labels.
+/// Filters of the stream, which all apply. `state` and `label` may be repeated: any of the states, and all of the
+/// labels.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct EventParameters {
-    /// Only experiments that come into this state; may be repeated up to 16 times, any of them.
+    /// Only events of experiments that enter this state. May be repeated up to 16 times; any of the states matches.
     #[param(value_type = Option<Vec<State>>, style = Form, explode)]
     state: Vec<String>,
     /// Only experiments of this user.
     user: Option<String>,
-    /// Only experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
+    /// Only experiments with this label, as `name=value`. May be repeated up to 16 times; all of the labels must match.
     #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
     label: Vec<String>,
 }
 
 /// Follow all experiments
 ///
-/// A stream of the events of all experiments, as of one by `followExperiment`. It does not end by itself. Without
-/// `Last-Event-ID` it begins with what happens from now on, with it with what came after that event. A stream that is
-/// narrowed by user or label has no `progress`.
+/// A stream of the events of all experiments, in the format of `followExperiment`. It does not end when an experiment
+/// does. Without `Last-Event-ID` it begins with new events; with it, with the events after that one. A stream filtered
+/// by user or label has no `progress` events.
 #[utoipa::path(get, path = "/v1/events", tag = "experiments", operation_id = "followExperiments",
     params(EventParameters,
         ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that the client has.")),
@@ -42,23 +45,23 @@ pub async fn events(
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let narrowed = parameters.narrowed()?;
+    let filter = parameters.filter()?;
     let after = last_event_id(&headers)?;
-    let place = state.streams.take(&caller)?;
+    let permit = state.streams.take(&caller)?;
     let listener = state.resources.feed.listen_to_all();
     let begins_at = listener.begins_at();
     let after = match after {
         None => begins_at,
         Some(after) if after <= begins_at => after,
-        // Another server was faster, or the id is of another database.
+        // The event is newer than this server's feed, or its id belongs to another database.
         Some(after) => after.min(state.resources.store.newest_transition().await?),
     };
-    Ok(Follower::new(state, (Scope::All(narrowed), listener), after, place).into_response())
+    Ok(Follower::new(state, (Scope::All(filter), listener), after, permit).into_response())
 }
 
 impl EventParameters {
-    fn narrowed(self) -> Result<Narrowed, Problem> {
-        Ok(Narrowed {
+    fn filter(self) -> Result<EventFilter, Problem> {
+        Ok(EventFilter {
             states: self
                 .state
                 .iter()
@@ -79,16 +82,16 @@ mod tests {
     use super::*;
     use crate::http::repeatable_query;
 
-    fn read_pairs(pairs: &[(&str, &str)]) -> Result<Narrowed, Problem> {
+    fn read_pairs(pairs: &[(&str, &str)]) -> Result<EventFilter, Problem> {
         let owned = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        repeatable_query::read::<EventParameters>(owned.collect())?.narrowed()
+        repeatable_query::read::<EventParameters>(owned.collect())?.filter()
     }
 
     #[test]
     fn states_and_labels_may_be_repeated() {
-        let narrowed = read_pairs(&[("state", "failed"), ("label", "a=b=c"), ("state", "completed")]).unwrap();
-        assert_eq!(narrowed.states, [State::Failed, State::Completed]);
-        assert_eq!(narrowed.labels, [("a".to_owned(), "b=c".to_owned())]);
+        let filter = read_pairs(&[("state", "failed"), ("label", "a=b=c"), ("state", "completed")]).unwrap();
+        assert_eq!(filter.states, [State::Failed, State::Completed]);
+        assert_eq!(filter.labels, [("a".to_owned(), "b=c".to_owned())]);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Operations on experiments, one per file.
+
 pub mod bundle;
 pub mod callback;
 pub mod cancel;
@@ -32,12 +34,13 @@ use joulemark_store::{Record, Store, Version};
 /// Returns an experiment.
 ///
 /// # Errors
-/// Returns a [`Problem`] where there is none, and when the database fails.
+/// Returns a [`Problem`] if it does not exist or the database fails.
 pub async fn find(store: &Store, id: ExperimentId) -> Result<Record, Problem> {
     store.get(id).await?.ok_or_else(|| Problem::no_experiment(id))
 }
 
-/// Who is told of its end, for those who may change it: the URL may hold a secret.
+/// Returns the callback of an experiment; `None` for callers who may not change the experiment, since the URL may
+/// contain a secret.
 async fn callback_of(state: &AppState, record: &Record, caller: &Caller) -> Result<Option<Callback>, Problem> {
     if !caller.may_change(record.submitter.as_deref()) {
         return Ok(None);
@@ -45,8 +48,8 @@ async fn callback_of(state: &AppState, record: &Record, caller: &Caller) -> Resu
     Ok(state.resources.store.callback(record.id).await?)
 }
 
-/// The tag of an answer on a finished experiment: what it is, to whom it is shown, and how. The API's version is in it:
-/// a later one may say more of the same experiment.
+/// Returns the entity tag of an answer about a finished experiment. It depends on the experiment, on what the caller
+/// may see, on `how` it is shown, and on the API's version, since a later version may add fields.
 pub fn finished_tag(id: ExperimentId, version: &Version, caller: &Caller, how: &[&str]) -> EntityTag {
     let (id, updated_at) = (id.to_string(), version.updated_at.to_string());
     let whole = caller.may_see_prompts_of(version.submitter.as_deref());

@@ -1,3 +1,5 @@
+//! Extractors for parts of a path.
+
 use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
@@ -7,7 +9,7 @@ use super::problem::Problem;
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::quoted;
 
-/// The experiment's id from the path.
+/// The id of an experiment or a sweep in the path.
 pub struct IdPath(pub ExperimentId);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdPath {

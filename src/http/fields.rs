@@ -1,5 +1,5 @@
-//! `fields=`: which parts of an answer are wanted. What there is to ask for is what the API's description says, so that
-//! no list of names stands beside the types.
+//! The parameter `fields`, which selects fields of an answer. The names come from the API's description, so no separate
+//! list has to be maintained.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -14,18 +14,18 @@ use joulemark_measurement::quoted;
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi::document()).unwrap_or_default());
 
-/// How many fields may be named: each is looked up in the description.
+/// Maximum number of fields; each is looked up in the description.
 const MAX_FIELDS: usize = 256;
 
-/// The wanted fields, each with those within it; empty is all.
+/// Selected fields, each with its nested selection; empty means all fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, Fields>);
 
 impl Fields {
-    /// Reads `a,b.c` of a schema of the API's description.
+    /// Reads a selection such as `a,b.c` for a schema of the API's description.
     ///
     /// # Errors
-    /// A [`Problem`] that names what is not a field, and lists what is; or that says that there are too many.
+    /// Returns a [`Problem`] that names an unknown field and lists the known ones, or says that there are too many.
     pub fn read(text: &str, schema: &str) -> Result<Self, Problem> {
         let count = text.split(',').count();
         if count > MAX_FIELDS {
@@ -40,7 +40,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// What is wanted whole is wanted whole, whatever of it is named besides.
+    /// Adds a path. A field that is selected whole stays so if a part of it is also selected.
     fn insert(&mut self, path: &str) {
         let (name, within) = path.split_once('.').unwrap_or((path, ""));
         match (self.0.get_mut(name), within) {
@@ -55,22 +55,23 @@ impl Fields {
         }
     }
 
-    /// Tells whether a field, or something within it, is wanted.
+    /// Returns whether a field, or a part of it, is selected.
     pub fn has(&self, name: &str) -> bool {
         self.are_all() || self.0.contains_key(name)
     }
 
+    /// Returns whether all fields are selected.
     pub fn are_all(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The wanted fields of a document, in its order; of each item where it is a list.
+    /// Returns the selected fields of a document in its order; of each item if it is a list.
     pub fn select(&self, document: &impl Serialize) -> Result<Value, Problem> {
         let document = serde_json::to_value(document).map_err(|_| Problem::internal())?;
         Ok(self.pruned(document))
     }
 
-    /// The wanted fields of a document as an answer; what is wanted whole is written as it is.
+    /// Returns the selected fields of a document as a JSON response.
     pub fn json(&self, document: &impl Serialize) -> Result<Response, Problem> {
         if self.are_all() {
             return Ok(Json(document).into_response());
@@ -78,6 +79,7 @@ impl Fields {
         Ok(Json(self.select(document)?).into_response())
     }
 
+    /// Returns the selected fields of a value.
     fn pruned(&self, value: Value) -> Value {
         match value {
             _ if self.are_all() => value,
@@ -94,6 +96,7 @@ impl Fields {
     }
 }
 
+/// Checks that a path names a field of the schema.
 fn check(path: &str, schema: &str) -> Result<(), Problem> {
     let mut at = vec![&DESCRIPTION["components"]["schemas"][schema]];
     let mut walked = Vec::new();
@@ -110,11 +113,12 @@ fn check(path: &str, schema: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Returns the problem for a path that names no field, with the known names at that place.
 fn unknown(path: &str, walked: &[&str], known: &BTreeMap<&str, &Value>) -> Problem {
     let names = known.keys().copied().collect::<Vec<_>>().join(", ");
     let detail = match (walked.is_empty(), names.is_empty()) {
         (true, _) => format!(
-            "has {path}, which is no field; accepted are, separated by commas, {names}",
+            "has {path}, which is not a field; accepted are, separated by commas, {names}",
             path = quoted(&path)
         ),
         (false, true) => format!(
@@ -131,7 +135,7 @@ fn unknown(path: &str, walked: &[&str], known: &BTreeMap<&str, &Value>) -> Probl
     Problem::invalid_parameter("fields", detail)
 }
 
-/// The schemas that a schema stands for: behind references, of each alternative and part, of a list its items.
+/// Returns all schemas that these stand for: behind references, of each alternative, and of the items of lists.
 fn resolved<'a>(schemas: &[&'a Value]) -> Vec<&'a Value> {
     let mut open = schemas.to_vec();
     let mut found = Vec::new();
@@ -151,6 +155,7 @@ fn resolved<'a>(schemas: &[&'a Value]) -> Vec<&'a Value> {
     found
 }
 
+/// Returns the properties of these schemas by name.
 fn properties<'a>(schemas: &[&'a Value]) -> BTreeMap<&'a str, &'a Value> {
     let objects = resolved(schemas)
         .into_iter()
@@ -161,7 +166,7 @@ fn properties<'a>(schemas: &[&'a Value]) -> BTreeMap<&'a str, &'a Value> {
         .collect()
 }
 
-/// Whether its names are the user's, as those of labels are.
+/// Returns whether the schemas allow any name, as labels do.
 fn is_map(schemas: &[&Value]) -> bool {
     resolved(schemas)
         .iter()
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_wanted_fields_are_left_in_their_order() {
+    fn only_selected_fields_remain_in_their_order() {
         let document = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [{"f": 4, "g": 5}, {"g": 6}], "h": null});
         let mut fields = Fields::default();
         for path in ["h.x", "e.f", "b.d"] {
@@ -189,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_object_is_not_narrowed_by_a_part_of_it() {
+    fn an_object_selected_whole_is_not_narrowed_by_a_part_of_it() {
         let whole = Fields::read("decoder.seed,decoder", "Experiment").unwrap();
         assert_eq!(whole, Fields::read("decoder", "Experiment").unwrap());
         assert_eq!(whole, Fields::read("decoder, decoder.seed", "Experiment").unwrap());
     }
 
     #[test]
-    fn more_fields_than_anybody_needs_are_refused() {
+    fn too_many_fields_are_refused() {
         let fields = |count: usize| Fields::read(&vec!["id"; count].join(","), "Experiment");
         assert!(fields(MAX_FIELDS).is_ok());
         let problem = fields(MAX_FIELDS + 1).unwrap_err();
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_description_has_is_accepted_at_any_depth() {
+    fn known_fields_are_accepted_at_any_depth() {
         for (schema, path) in [
             ("Experiment", "id"),
             ("Experiment", "model_name"),
@@ -223,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_have_is_named_with_what_is_accepted() {
+    fn an_unknown_field_is_named_with_the_known_ones() {
         for (path, accepted) in [
             ("", "created_at"),
             ("id,", "created_at"),

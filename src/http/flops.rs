@@ -1,3 +1,5 @@
+//! `POST /v1/flops`.
+
 use std::borrow::Cow;
 
 use axum::{Json, extract::State as AxumState, http::HeaderMap};
@@ -14,12 +16,12 @@ use joulemark_flops::model_files::{self, Description};
 use joulemark_flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
 use joulemark_measurement::quoted;
 
-/// What a model needs for some tokens. Give `model` or `config`.
-// The names that an experiment has for `model` and `batch` are taken as well.
+/// A model and the tokens for which its FLOPs are counted. Give `model` or `config`.
+// The names that experiments use for `model` and `batch` are accepted too.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlopsRequest {
-    /// A model under the models folder, as in an experiment, or the path of a `config.json` there.
+    /// A model in the models folder, named as in an experiment, or the path of a `config.json` there.
     #[schema(
         min_length = 1,
         max_length = 4096,
@@ -27,21 +29,21 @@ pub struct FlopsRequest {
         example = "SmolLM2-135M-Instruct.Q4_1.gguf"
     )]
     model: Option<String>,
-    /// The content of a Hugging Face `config.json`, for a model that is not here.
+    /// Content of a Hugging Face `config.json`, for a model that is not in the models folder.
     #[schema(value_type = Option<Object>)]
     config: Option<Value>,
-    /// Prompt tokens of each sequence.
+    /// Number of prompt tokens of each sequence.
     #[schema(default = 128, minimum = 1, maximum = 10_000_000)]
     input_tokens: Option<u32>,
-    /// Tokens that each sequence generates.
+    /// Number of tokens that each sequence generates.
     #[schema(default = 128, minimum = 0, maximum = 10_000_000)]
     output_tokens: Option<u32>,
-    /// Equal sequences side by side.
+    /// Number of equal sequences that run concurrently.
     #[schema(default = 1, minimum = 1, maximum = 1_000_000)]
     batch: Option<u32>,
-    /// Positions whose logits the prefill computes; `last` is what the engine does.
+    /// Positions whose logits the prefill computes; `last` is what the engine computes.
     logits: Option<Logits>,
-    /// A GPU whose roofline is wanted, by NVML's name.
+    /// NVML name of the GPU whose roofline to compute.
     #[schema(example = "NVIDIA A100-SXM4-80GB")]
     device: Option<String>,
 }
@@ -63,16 +65,16 @@ const DEFAULT_TOKENS: u32 = 128;
 
 /// Count a model's FLOPs
 ///
-/// Exact where the model's files are here and every tensor of theirs is accounted for; nothing is run and no weight is
-/// read.
+/// The counts are exact if the model's files are on this server and every tensor in them is known. Nothing is run, and
+/// no weights are read.
 #[utoipa::path(post, path = "/v1/flops", tag = "models", operation_id = "countFlops",
     request_body(content((FlopsRequest = "application/json"), (FlopsRequest = "application/yaml"))),
     responses(
-        (status = 200, description = "FLOPs, bytes and every operator.", body = FlopsAnswer),
+        (status = 200, description = "FLOPs and bytes, in total and for each operator.", body = FlopsAnswer),
         (status = 400, description = "The body cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not a valid question, or there is no such model.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The question is not valid, or the model does not exist.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn flops(
     AxumState(state): AxumState<AppState>,
@@ -83,7 +85,7 @@ pub async fn flops(
     let plain;
     let body = match with_nan_as_text(&bytes) {
         Cow::Borrowed(_) => body::read(&headers, &bytes)?,
-        // A config.json may have been written by Python. In YAML the words are plain text.
+        // Python writes NaN and Infinity into a config.json. In YAML these words are plain text.
         Cow::Owned(text) => {
             plain = text;
             body::read(&headers, &bytes).or_else(|_| body::read(&headers, &plain))?
@@ -102,7 +104,7 @@ pub async fn flops(
         .map_err(|_| Problem::internal())?
         .map_err(|problem| Problem::invalid_question(vec![problem]))?;
     let answer = description.answer(&name, &question);
-    // Of a file here it is an answer that nothing can be counted; what was sent along is at fault itself.
+    // An uncountable model on this server is a valid answer; an uncountable config in the request is an error.
     if is_config && answer.flops_total.is_none() {
         let problem = FieldProblem::new("/config", format!("cannot be counted: {}", answer.notes.join("; ")));
         return Err(Problem::invalid_question(vec![problem]));
@@ -111,7 +113,7 @@ pub async fn flops(
     Ok(Json(answer))
 }
 
-/// The answer's counts are promised as 64-bit integers.
+/// Checks that the counts fit into the 64-bit integers of the API.
 fn refuse_beyond_u64(answer: &FlopsAnswer) -> Result<(), FieldProblem> {
     let largest = [
         answer.flops_total,
@@ -131,12 +133,13 @@ fn refuse_beyond_u64(answer: &FlopsAnswer) -> Result<(), FieldProblem> {
     }
 }
 
-/// What is counted.
+/// The model to count.
 enum Subject {
     Model { name: String, key: &'static str },
     Config(Value),
 }
 
+/// Reads a question.
 fn parse(document: &Value) -> Result<(Subject, Question), Vec<FieldProblem>> {
     let Some(object) = document.as_object() else {
         return Err(vec![FieldProblem::new(
@@ -150,11 +153,11 @@ fn parse(document: &Value) -> Result<(Subject, Question), Vec<FieldProblem>> {
     let name = fields.text(key, 4096);
     let config = fields.object("config", "the content of a config.json").cloned();
     if name.is_some() && config.is_some() {
-        fields.problem("config", "is there beside the model; accepted is one of both");
+        fields.problem("config", "is given together with the model; accepted is one of them");
     } else if fields.value(key).is_none() && fields.value("config").is_none() {
         fields.problem(
             "model",
-            "is missing; accepted is a model's name, or `config` in its place",
+            "is missing; accepted is the name of a model, or `config` instead",
         );
     }
     let input = fields.count("input_tokens", 1, MAX_TOKENS).unwrap_or(DEFAULT_TOKENS);
@@ -183,11 +186,11 @@ fn parse(document: &Value) -> Result<(Subject, Question), Vec<FieldProblem>> {
     }
 }
 
-/// The one of two names of a field that was used.
+/// Returns which of two names of a field was used; adds a problem if both were.
 fn either(fields: &mut Fields<'_>, name: &'static str, alias: &'static str) -> &'static str {
     match (fields.value(name), fields.value(alias)) {
         (Some(_), Some(_)) => {
-            fields.problem(alias, format!("is there beside {name}, which means the same"));
+            fields.problem(alias, format!("is given together with {name}, which means the same"));
             name
         }
         (None, Some(_)) => alias,
@@ -195,6 +198,7 @@ fn either(fields: &mut Fields<'_>, name: &'static str, alias: &'static str) -> &
     }
 }
 
+/// Describes the model of a question, from its files or its config.
 fn describe(models_dir: &std::path::Path, subject: Subject) -> Result<(String, Description), FieldProblem> {
     match subject {
         Subject::Config(config) => Ok(("config".to_owned(), model_files::describe_config(&config, ""))),

@@ -1,3 +1,5 @@
+//! `GET /healthz` and `GET /readyz`.
+
 use axum::{Json, extract::State as AxumState};
 
 use super::readiness::{Health, Readiness};
@@ -10,7 +12,7 @@ const OK: Health = Health {
 
 /// Check that the process runs
 ///
-/// For a supervisor that restarts it: says nothing of the database.
+/// For a supervisor that restarts the server. It does not check the database.
 #[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "healthz",
     responses((status = 200, description = "The process answers.", body = Health)))]
 pub async fn healthz() -> Json<Health> {
@@ -19,19 +21,20 @@ pub async fn healthz() -> Json<Health> {
 
 /// Check that experiments can be accepted
 ///
-/// For a load balancer: asks the database, and tries to write where the server must. Tells of sources of energy that have ceased to answer, which keep nobody from
-/// submitting.
+/// For a load balancer. Queries the database, and tries to write where the server must be able to write. It also
+/// reports sources of energy that have stopped answering; these do not prevent submissions.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz",
     responses(
-        (status = 200, description = "The database answers.", body = Readiness),
-        (status = 503, description = "It does not, or a disk is full.", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The server accepts experiments.", body = Readiness),
+        (status = 503, description = "The database does not answer, or a disk is full.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn readyz(AxumState(state): AxumState<AppState>) -> Result<Json<Readiness>, Problem> {
-    let looked = state.readiness.look(async || look(&state).await).await;
-    looked.map(Json)
+    let checked = state.readiness.check(async || check(&state).await).await;
+    checked.map(Json)
 }
 
-async fn look(state: &AppState) -> Result<Readiness, Problem> {
+/// Checks the database, the disks and the sources of energy.
+async fn check(state: &AppState) -> Result<Readiness, Problem> {
     state.resources.store.ping().await?;
     let (disks, scheduler) = (state.disks.clone(), state.scheduler.clone());
     let looked = tokio::task::spawn_blocking(move || {

@@ -1,5 +1,5 @@
-//! Documents that are the same whoever asks: written and compressed once, then kept. What costs a core for a moment is not
-//! for anybody to ask for again and again.
+//! A cache of documents that are the same for all callers. Each is built and compressed once, so that repeated requests
+//! cost no CPU time.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,13 +18,13 @@ use super::compression::accepts;
 use super::conditional::{Condition, EntityTag, Strength, answer};
 use super::problem::Problem;
 
-/// The codings that there are, the better first.
+/// The supported codings, best first.
 const CODINGS: [&str; 2] = ["zstd", "gzip"];
 
-/// Documents on a shelf; one more, and it is emptied. More are asked for only by who makes names up.
+/// Maximum number of documents in a cache; it is emptied when full. More are requested only under invented names.
 const MAX_KEPT: usize = 64;
 
-/// One document, plain and in each coding.
+/// A document, uncompressed and in each coding.
 pub struct Kept {
     content_type: HeaderValue,
     tag: EntityTag,
@@ -33,10 +33,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Compresses a document.
+    /// Compresses a document in each coding.
     ///
     /// # Errors
-    /// A [`Problem`] when it cannot be compressed.
+    /// Returns a [`Problem`] if the compression fails.
     pub async fn new(content_type: HeaderValue, plain: Bytes) -> Result<Self, Problem> {
         let digest = hex::encode(Sha256::digest(&plain));
         let mut packed = Vec::new();
@@ -51,10 +51,10 @@ impl Kept {
         })
     }
 
-    /// Answers with the document in a coding that the client accepts, or with 304 where it has it.
+    /// Answers with the document in a coding that the client accepts, or with a 304 if the client has it.
     ///
     /// # Errors
-    /// None that a document which was kept can have.
+    /// Never fails for a cached document.
     pub fn answer(&self, condition: &Condition, headers: &HeaderMap) -> Result<Response, Problem> {
         answer(&self.tag, condition, || {
             let packed = self.packed.iter().find(|(coding, _)| accepts(headers, coding));
@@ -70,6 +70,7 @@ impl Kept {
     }
 }
 
+/// Compresses bytes in a coding.
 async fn pack(plain: Bytes, coding: &'static str) -> Result<Bytes, Problem> {
     let service = service_fn(move |_: Request| {
         let plain = plain.clone();
@@ -89,15 +90,16 @@ async fn pack(plain: Bytes, coding: &'static str) -> Result<Bytes, Problem> {
     })
 }
 
-/// Documents by name, each made when it is asked for first.
+/// A cache of documents by name, each built at the first request.
 #[derive(Default)]
 pub struct Shelf(Mutex<HashMap<String, Arc<Kept>>>);
 
 impl Shelf {
-    /// Returns the document of this name, which `make` makes where it is not there yet: one at a time, however many ask.
+    /// Returns the document with this name, and builds it with `make` if it is missing. Concurrent requests build it
+    /// once.
     ///
     /// # Errors
-    /// Those of `make`.
+    /// Returns the error of `make`.
     pub async fn get(
         &self,
         name: &str,
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_document_is_made_once_and_sent_as_its_client_accepts_it() {
+    async fn a_document_is_built_once_and_sent_in_an_accepted_coding() {
         let shelf = Shelf::default();
         let text = "the same again and again; ".repeat(200);
         let mut made = 0;
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shelf_does_not_grow_with_the_names_that_are_asked_for() {
+    async fn a_cache_is_bounded() {
         let shelf = Shelf::default();
         for name in 0..3 * MAX_KEPT {
             let make = async || Kept::new(HeaderValue::from_static("text/plain"), "a".into()).await;

@@ -1,3 +1,5 @@
+//! The middleware of all routes.
+
 use std::time::Duration;
 
 use axum::{
@@ -11,7 +13,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, csrf::CsrfLayer};
 
 use super::access::{Access, authenticate};
-use super::concurrency_limit::{begin_in_time, take_place};
+use super::concurrency_limit::{begin_in_time, take_permits};
 use super::csrf::require_token;
 use super::limits::check_shape;
 use super::observe::observe;
@@ -20,8 +22,8 @@ use super::request_id::REQUEST_ID;
 use super::{compression, problem::Problem, state::AppState};
 use crate::memory;
 
-/// What holds for every route, from the outside in: a request id, a log line, its time, no panic that is not answered, limits of
-/// time and size, other sites' pages, who the caller is, the caller's place, and that a session's own page sent what changes something.
+/// Wraps the routes into the middleware. From the outside in: request id and log line, compression, answers to panics,
+/// deadline, size limits, cross-site requests, authentication, concurrency limit, and CSRF token.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let limits = &state.access.limits;
     let answer_panics = CatchPanicLayer::custom(|_| -> Response { Problem::internal().into_response() });
@@ -29,12 +31,12 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let guarded = router
         .layer(from_fn_with_state(state.clone(), require_token))
         .layer(DefaultBodyLimit::max(state.access.max_body_bytes))
-        .layer(from_fn_with_state(state.clone(), take_place))
+        .layer(from_fn_with_state(state.clone(), take_permits))
         .layer(from_fn_with_state(state.clone(), authenticate))
         .layer(same_site(&state.access))
         .layer(from_fn_with_state(state.clone(), check_shape))
         .layer(from_fn_with_state(time_limit, begin_in_time));
-    // Without it no other site's page is told that it may.
+    // Without it, browsers let no other site's page read answers.
     let opened = if state.access.cors_origins.is_empty() {
         guarded
     } else {
@@ -47,11 +49,11 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     compression::wrap(opened).layer(from_fn_with_state(state.clone(), observe))
 }
 
-/// A larger body, of a request or an answer, leaves more behind in the allocator than a server at rest needs.
+/// Size from which a body leaves more memory with the allocator than an idle server needs.
 const LARGE_BYTES: u64 = 1024 * 1024;
 
-/// Has memory given back once a request with a large body, or one of unknown size, is answered or its client is gone, and once
-/// there is a large answer, which is as large again as what it is made of.
+/// Returns memory to the operating system after a request with a large body, or one of unknown size, and after a large
+/// answer, which takes as much memory again as its source.
 async fn give_memory_back(request: Request<Body>, next: Next) -> Response {
     let size = axum::body::HttpBody::size_hint(request.body());
     let is_large = size.upper().is_none_or(|bytes| bytes > LARGE_BYTES);
@@ -62,7 +64,8 @@ async fn give_memory_back(request: Request<Body>, next: Next) -> Response {
     response
 }
 
-/// Has memory given back when it is dropped, as it is with the future of a request whose client hangs up.
+/// Returns memory to the operating system when dropped. A client that disconnects drops the future of its request, and
+/// this guard with it.
 struct GiveBack;
 
 impl Drop for GiveBack {
@@ -71,19 +74,20 @@ impl Drop for GiveBack {
     }
 }
 
-/// A page of another site may send what changes something with the credentials that a browser or a proxy adds by
-/// itself; browsers say when they do that.
+/// Returns the layer that refuses cross-site requests that change something: browsers and proxies add credentials to
+/// them too, but browsers mark such requests.
 fn same_site(access: &Access) -> CsrfLayer<impl Fn(tower_http::csrf::ProtectionError) -> Response + Clone + use<>> {
     let mut layer = CsrfLayer::new();
     for origin in access.cors_origins.iter().filter_map(|origin| origin.to_str().ok()) {
         match layer.clone().add_trusted_origin(origin) {
             Ok(with_it) => layer = with_it,
-            Err(error) => tracing::error!(%error, origin, "cors_origin cannot be used"),
+            Err(error) => tracing::error!(%error, origin, "cors_origin is not valid"),
         }
     }
     layer.with_rejection_response(|_| Problem::cross_site().into_response())
 }
 
+/// Returns the layer that lets pages of the configured origins use the API.
 fn cors(access: &Access) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(access.cors_origins.clone())

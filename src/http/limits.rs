@@ -1,4 +1,4 @@
-//! How much of everything a request may have, and what must not be in it twice.
+//! Limits on the size of a request, and headers that may occur only once.
 
 use axum::{
     extract::{Request, State as AxumState},
@@ -9,7 +9,7 @@ use axum::{
 
 use super::{problem::Problem, state::AppState};
 
-/// Headers that say one thing. Given twice, a proxy may go by the one and we by the other.
+/// Headers that may occur only once. If one occurred twice, a proxy could use one value and this server the other.
 static SINGLE: [HeaderName; 7] = [
     header::AUTHORIZATION,
     header::CONTENT_LENGTH,
@@ -20,7 +20,7 @@ static SINGLE: [HeaderName; 7] = [
     HeaderName::from_static("x-forwarded-proto"),
 ];
 
-/// Refuses what is too large or ambiguous before anything is done for it.
+/// Refuses requests that are too large or ambiguous before anything else is done for them.
 pub async fn check_shape(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
     let limits = &state.access.limits;
     let headers = request.headers();
@@ -36,10 +36,10 @@ pub async fn check_shape(AxumState(state): AxumState<AppState>, request: Request
             .iter()
             .chain(identity.into_iter().flatten())
             .find(|name| headers.get_all(*name).iter().count() > 1);
-        let twice = twice.map(|name| Problem::bad_header(name, "is there twice; accepted is one"));
-        // RFC 9112, 3.2: whoever routes by the host and whoever does not must not disagree.
+        let twice = twice.map(|name| Problem::bad_header(name, "occurs twice; accepted is one"));
+        // RFC 9112, 3.2. A proxy that routes by the host and this server must not disagree about it.
         let is_hostless = request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST);
-        twice.or(is_hostless.then(|| Problem::bad_header(&header::HOST, "is not there; HTTP/1.1 asks for it")))
+        twice.or(is_hostless.then(|| Problem::bad_header(&header::HOST, "is missing; HTTP/1.1 requires it")))
     };
     match problem {
         Some(problem) => problem.into_response(),
@@ -47,8 +47,9 @@ pub async fn check_shape(AxumState(state): AxumState<AppState>, request: Request
     }
 }
 
+/// Returns the size of the headers in bytes.
 fn header_bytes(headers: &HeaderMap) -> usize {
-    // As on the wire, with the colon, the space and the line's end.
+    // Counted as on the wire, with colon, space and line end.
     headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4)

@@ -1,5 +1,5 @@
-//! Lingering close (RFC 9112, 9.6): owns the end of a connection whose client may still be sending a body. Which
-//! connections these are is for `unread` to say.
+//! Lingering close (RFC 9112, 9.6) of connections whose client may still be sending a body. `unread` decides which
+//! connections these are.
 
 use std::io;
 use std::pin::Pin;
@@ -11,32 +11,35 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A connection's flag that its client may still be sending when the last answer is out.
+/// A flag of a connection: its client may still be sending after the last answer.
 #[derive(Clone, Debug, Default)]
 pub struct LingerFlag(Arc<AtomicBool>);
 
 impl LingerFlag {
+    /// Sets the flag.
     pub fn raise(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Returns whether the flag is set.
     fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A stream that, where its flag is raised, closes for writing first, then reads and discards until the client closes or
-/// the time limit is over. Closed at once, it fails the client's next write: a proxy (Caddy, nginx) then answers 502
-/// although the refusal is there, and over TCP the refusal itself can be lost.
+/// A stream that closes in two steps if its flag is set: first for writing, then it reads and discards until the client
+/// closes or the time limit is over. If it closed at once, the client's next write would fail. A proxy (Caddy, nginx)
+/// would then answer 502 although the answer is there, and over TCP the answer itself can be lost.
 pub struct Lingering<S> {
     stream: S,
     flag: LingerFlag,
     time_limit: Duration,
-    /// Set once the stream is closed for writing.
+    /// End of the discarding; set once the stream is closed for writing.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Lingering<S> {
+    /// Wraps a stream, with its flag not set.
     pub fn new(stream: S, time_limit: Duration) -> Self {
         Self {
             stream,
@@ -46,6 +49,7 @@ impl<S> Lingering<S> {
         }
     }
 
+    /// Returns the flag of this stream.
     pub fn flag(&self) -> LingerFlag {
         self.flag.clone()
     }
@@ -102,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         let mut bytes = [0; 8192];
         while deadline.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut bytes);
-            // Who has gone away has nothing left to lose.
+            // A read error means that the client is gone.
             let is_read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_ok();
             if !is_read || buffer.filled().is_empty() {
                 break;
@@ -121,7 +125,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// Returns a client's end, and the closing of the server's, whose flag is raised.
+    /// Returns a client's end, and the task that closes the server's end with its flag set.
     fn lingering(time_limit: Duration) -> (DuplexStream, JoinHandle<io::Result<()>>) {
         let (client, server) = tokio::io::duplex(16);
         let mut server = Lingering::new(server, time_limit);

@@ -1,4 +1,4 @@
-//! Where connections come from: a port, or a socket in the file system that only some of this host's programs may use.
+//! Sources of connections: a TCP port, or a Unix socket that only some programs of this host may use.
 
 use std::fs::{File, Permissions};
 use std::io;
@@ -14,11 +14,13 @@ use tokio_util::either::Either;
 use super::access::Peer;
 use crate::config::Listen;
 
+/// A connection of a client.
 pub type Stream = Either<TcpStream, UnixStream>;
 
-/// Its owner and its group may connect; the group is the folder's where that has the set-group-ID bit.
+/// Mode of the socket: its owner and its group may connect. The group is that of the folder if it has the set-group-ID
+/// bit.
 const SOCKET_MODE: u32 = 0o660;
-/// Connections that the kernel holds until they are accepted; it lowers this to `net.core.somaxconn`.
+/// Maximum number of connections that the kernel queues; it lowers this to `net.core.somaxconn`.
 const BACKLOG: u32 = 1024;
 
 #[derive(Debug)]
@@ -27,27 +29,29 @@ pub enum Listener {
     Socket(UnixListener, SocketFile),
 }
 
-/// Gone with the listener, so that nobody waits at a door that is never opened again.
+/// The file of a Unix socket, removed with the listener so that clients fail at once instead of waiting.
 #[derive(Debug)]
 pub struct SocketFile(PathBuf);
 
 impl Listener {
+    /// Binds the configured port or socket.
+    ///
     /// # Errors
-    /// The operating system's; `AddrInUse` where another server listens already.
+    /// Returns the error of the operating system; `AddrInUse` if another server already listens there.
     pub fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
             Listen::Address(address) => bind_port(*address).map(Self::Port),
             Listen::Socket(path) => {
-                remove_what_a_dead_server_left(path)?;
+                remove_stale_socket(path)?;
                 bind_socket(path)
             }
         }
     }
 
-    /// Where clients find it, with the port that was chosen for port 0.
+    /// Returns the address for clients, with the actual port if port 0 was configured.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn address(&self) -> io::Result<String> {
         match self {
             Self::Port(listener) => listener.local_addr().map(|address| format!("http://{address}")),
@@ -55,11 +59,12 @@ impl Listener {
         }
     }
 
+    /// Accepts the next connection.
     pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             Self::Port(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Answers are small and whole: waiting for more to send with them only makes them late.
+                // Answers are small and complete; waiting for more data would only delay them.
                 let _ = stream.set_nodelay(true);
                 Ok((Either::Left(stream), Peer::Address(address)))
             }
@@ -73,26 +78,27 @@ impl Listener {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // It may be gone with its folder already.
+        // It may be gone already together with its folder.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
+/// Binds a TCP port.
 fn bind_port(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // A server that was just stopped does not keep the port from the next one.
+    // A port can be bound again at once after its last server stopped.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Makes the socket in a folder that nobody else enters and gives it its name once it has its mode: it is never under that
-/// name with another one. The umask would be every thread's.
+/// Creates the socket in a private folder, and links it to its path once it has its mode, so that it never appears
+/// there with another mode. Changing the umask instead would affect all threads.
 fn bind_socket(path: &Path) -> io::Result<Listener> {
-    // The name is one that clients can use; the one that it is made under may be longer.
+    // Checks that clients can use the path; the temporary path may be longer.
     BlockingAddress::from_pathname(path)?;
     let parent = path.parent().unwrap_or(Path::new("/"));
     let private = tempfile::Builder::new()
@@ -100,25 +106,26 @@ fn bind_socket(path: &Path) -> io::Result<Listener> {
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(parent)?;
     let folder = File::open(private.path())?;
-    // In a folder with the set-group-ID bit, so is the new one: the socket gets its group.
+    // A new folder inherits the set-group-ID bit, and the socket inherits the group.
     let made = PathBuf::from(format!("/proc/self/fd/{}/socket", folder.as_raw_fd()));
     let listener = UnixListener::bind(&made)?;
     std::fs::set_permissions(&made, Permissions::from_mode(SOCKET_MODE))?;
-    // Unlike a new name for it, this replaces nothing.
+    // Unlike a rename, a hard link replaces nothing.
     match std::fs::hard_link(private.path().join("socket"), path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::AddrInUse.into()),
         linked => linked.map(|()| Listener::Socket(listener, SocketFile(path.to_owned()))),
     }
 }
 
-/// A file that is no socket is somebody's, and a socket that answers is another server's.
-fn remove_what_a_dead_server_left(path: &Path) -> io::Result<()> {
+/// Removes the socket of a server that is no longer running. Any other file stays, and a socket that answers belongs to
+/// another server.
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
     let is_socket = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?.file_type().is_socket(),
     };
     if !is_socket {
-        let message = "there is a file of that name that is no socket";
+        let message = "there is a file with that name, and it is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     match BlockingStream::connect(path) {
@@ -135,7 +142,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_socket_is_its_owners_and_its_groups_and_goes_with_its_listener() {
+    async fn a_socket_is_open_to_its_owner_and_group_and_removed_with_its_listener() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listen = Listen::Socket(path.clone());
@@ -191,11 +198,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_dead_server_left_is_taken_over_and_nothing_else() {
+    async fn only_a_stale_socket_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listen = Listen::Socket(path.clone());
-        // The standard library's leaves its file behind, as a process that was killed does.
+        // The standard library leaves the file behind, as a killed process does.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         drop(Listener::bind(&listen).unwrap());

@@ -1,3 +1,5 @@
+//! `GET /v1/metrics` and `GET /v1/metrics/{field}`.
+
 use axum::Json;
 use axum::extract::{Path, rejection::PathRejection};
 use serde::Serialize;
@@ -7,33 +9,34 @@ use super::problem::Problem;
 use super::repeatable_query::NoQuery;
 use joulemark_analysis::metrics::{Explanation, explain, explanations};
 
-/// What one figure of a result is.
+/// The definition of a figure of a result.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MetricDefinition {
-    /// Its key in a result. Its column in an export has the same name; of the group `cycle_sd` it is `NAME_cycle_sd`.
+    /// Key of the figure in a result, and name of its column in an export. In the group `cycle_sd` the column is
+    /// `NAME_cycle_sd`.
     pub name: &'static str,
-    /// The object of a result that it stands in, as `fields` takes it; empty for what stands in none.
+    /// Object of a result that contains the figure, as `fields` accepts it; empty at the top level.
     pub group: String,
-    /// Empty for a share, a ratio of like to like, a word or an object.
+    /// Unit; empty for a share, a dimensionless ratio, a word or an object.
     pub unit: &'static str,
-    /// Which of two values is the better one, all else being equal: `lower`, `higher` or `neither`.
+    /// Which of two values is better, all else being equal: `lower`, `higher` or `neither`.
     pub better: &'static str,
-    /// Its place among the few figures to look at first, from 0; null for all others.
+    /// Rank among the few figures to look at first, from 0; null for all others.
     pub headline: Option<u8>,
-    /// What it is.
+    /// Description of the figure.
     pub description: String,
-    /// How it follows from other figures; null where it is measured or counted.
+    /// Formula in terms of other figures; null if the figure is measured or counted.
     pub formula: Option<String>,
-    /// Where it comes from.
+    /// Where the value comes from.
     pub source: &'static str,
-    /// What it does not say, and when it is not to be trusted.
+    /// Limits: what the figure does not show, and when not to rely on it.
     pub limits: &'static str,
 }
 
-/// The figures of a result.
+/// Definitions of the figures of a result.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MetricDefinitions {
-    /// In the order of a result.
+    /// The definitions, in the order of a result.
     pub items: Vec<MetricDefinition>,
 }
 
@@ -53,12 +56,12 @@ impl From<Explanation> for MetricDefinition {
     }
 }
 
-/// List what each figure of a result is
+/// List the definitions of all figures
 ///
-/// Formula, unit, source and limits of every figure, as this server computes them.
+/// Formula, unit, source and limits of every figure of a result, as this server computes them.
 #[utoipa::path(get, path = "/v1/metrics", tag = "service", operation_id = "listMetricDefinitions",
     responses(
-        (status = 200, description = "Every figure.", body = MetricDefinitions),
+        (status = 200, description = "The definitions.", body = MetricDefinitions),
         (status = 400, description = "There is a query parameter.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn metric_definitions(_: NoQuery) -> Json<MetricDefinitions> {
@@ -66,12 +69,12 @@ pub async fn metric_definitions(_: NoQuery) -> Json<MetricDefinitions> {
     Json(MetricDefinitions { items })
 }
 
-/// Read what a figure of a result is
+/// Read the definition of a figure
 ///
-/// By its name, `tokens_per_second`, or its place in a result, `inference.tokens_per_second` and
-/// `cycle_sd.tokens_per_second`.
+/// The figure is named by its key, `tokens_per_second`, or by its path in a result, such as
+/// `inference.tokens_per_second` and `cycle_sd.tokens_per_second`.
 #[utoipa::path(get, path = "/v1/metrics/{field}", tag = "service", operation_id = "getMetricDefinition",
-    params(("field" = String, Path, description = "The figure's name, or its place in a result.")),
+    params(("field" = String, Path, description = "Key of the figure, or its path in a result.")),
     responses(
         (status = 200, description = "Formula, unit, source and limits.", body = MetricDefinition),
         (status = 400, description = "The name cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),

@@ -1,5 +1,5 @@
-//! What this server counts and measures, for Prometheus. Gathered when it is asked for, in one place; the rooms below
-//! count by `crate::metrics` and know nothing of it.
+//! The server's metrics for Prometheus, gathered at scrape time. The other layers count into `crate::metrics` and do
+//! not know about the format.
 
 mod exposition;
 mod gather;

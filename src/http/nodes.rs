@@ -1,3 +1,5 @@
+//! `GET /v1/nodes`.
+
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State as AxumState};
@@ -9,66 +11,66 @@ use joulemark_experiment::{ExperimentId, Gpu, OfferedEngine, OfferedServer};
 use joulemark_measurement::ComputeCapability;
 use joulemark_store::NodeRecord;
 
-/// A joulemark server that shares this one's database.
+/// A joulemark server that uses the same database as this one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Node {
-    /// Unique among the servers that share the database.
+    /// Name of the node, unique among the servers of the database.
     #[schema(example = "gpu-box-1")]
     pub name: String,
-    /// Its host's name.
+    /// Hostname of its machine.
     pub hostname: String,
-    /// Whether its heartbeat is younger than its lease. What ran on a node that is dead goes back to the queue.
+    /// True if its heartbeat is younger than its lease. Experiments that ran on a dead node return to the queue.
     pub is_live: bool,
-    /// RFC 3339, by the database's clock.
+    /// Start time, RFC 3339, by the database's clock.
     #[schema(value_type = String, format = "date-time")]
     pub started_at: jiff::Timestamp,
-    /// When it was last heard of, RFC 3339, by the database's clock.
+    /// Time of its last heartbeat, RFC 3339, by the database's clock.
     #[schema(value_type = String, format = "date-time")]
     pub heartbeat_at: jiff::Timestamp,
-    /// The program's version there.
+    /// Version of its program.
     pub version: String,
-    /// What an experiment may ask for by `node_labels`.
+    /// Labels that an experiment may require by `node_labels`.
     pub labels: BTreeMap<String, String>,
     /// Its GPUs, in NVML order.
     pub gpus: Vec<NodeGpu>,
-    /// Logical CPUs that it may use.
+    /// Number of logical CPUs that it may use.
     pub logical_cpus: u32,
-    /// Whether an engine that it has was built to compute on GPUs.
+    /// True if one of its engines was built to compute on GPUs.
     pub has_cuda: bool,
-    /// Names of the models under its models folder.
+    /// Names of the models in its models folder.
     pub models: Vec<String>,
-    /// Files of prompts that a `prompt_source` may name there, as of the last minute; at most 1000.
+    /// Prompt files there that a `prompt_source` may name, refreshed every minute; at most 1000.
     pub prompt_files: Vec<String>,
-    /// Whether it fetches models from the hub.
+    /// True if it downloads models from the Hugging Face hub.
     pub allow_hub: bool,
-    /// Engines that it can start, as each says of itself: one entry a program, those for GPUs with their compute
+    /// Engines that it can start, as each describes itself: one entry per program, those for GPUs with their compute
     /// capability.
     pub engines: Vec<OfferedEngine>,
-    /// Why programs of engines that it has cannot be started, no NVIDIA driver for instance.
+    /// Reasons why programs of its engines cannot be started, such as a missing NVIDIA driver.
     pub engine_problems: Vec<String>,
-    /// Servers that an experiment may name as its `engine`, with what may be set of each.
+    /// Servers that an experiment may name as its `engine`, with the options that each accepts.
     pub servers: Vec<OfferedServer>,
-    /// What it runs now.
+    /// Experiments that it runs now.
     pub running: Vec<ExperimentId>,
 }
 
-/// A GPU as its node announces it; `GET /v1/devices` of that node tells more.
+/// A GPU as its node announces it; `GET /v1/devices` of that node has more details.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NodeGpu {
-    /// NVML index.
+    /// Index in NVML.
     pub index: u32,
-    /// NVML's UUID of the board, `GPU-…`.
+    /// UUID of the board in NVML, `GPU-…`.
     pub uuid: String,
-    /// As NVML names it.
+    /// Name of the board in NVML.
     pub name: String,
-    /// Which kernels run on it, as NVIDIA counts, e.g. `9.0`; null when NVML does not tell.
+    /// Compute capability, e.g. `9.0`; null if NVML does not report it.
     #[schema(value_type = Option<String>)]
     pub compute_capability: Option<ComputeCapability>,
-    /// Why no program of the engine `mistral` computes on it, and the command that makes one; null where one does.
+    /// Why no program of the engine `mistral` supports the GPU, and the command that builds one; null if one does.
     pub engine_problem: Option<String>,
 }
 
-/// The nodes, by name.
+/// The nodes of the database.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Nodes {
     /// The nodes, by name.
@@ -77,11 +79,11 @@ pub struct Nodes {
 
 /// List the nodes
 ///
-/// Every server that shares this one's database, with its devices and models. An experiment runs on any that has what
-/// it needs, or on the one that `node` or `node_labels` ask for.
+/// Lists every server that uses this one's database, with its devices and models. An experiment runs on any node that
+/// has what it needs, or on one selected by `node` or `node_labels`.
 #[utoipa::path(get, path = "/v1/nodes", tag = "devices", operation_id = "listNodes",
     responses(
-        (status = 200, description = "Nodes that were heard of in the past day.", body = Nodes),
+        (status = 200, description = "Nodes with a heartbeat in the past day.", body = Nodes),
         (status = 400, description = "There is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -91,10 +93,10 @@ pub async fn nodes(AxumState(state): AxumState<AppState>, _: NoQuery) -> Result<
     }))
 }
 
-/// Returns the nodes with what each runs.
+/// Returns the nodes, each with its running experiments.
 ///
 /// # Errors
-/// Returns a [`Problem`] when the database fails.
+/// Returns a [`Problem`] if the database fails.
 pub async fn listed(state: &AppState) -> Result<Vec<Node>, Problem> {
     let mut running: BTreeMap<String, Vec<ExperimentId>> = BTreeMap::new();
     for (node, id) in state.resources.store.running_by_node().await? {
@@ -108,6 +110,7 @@ pub async fn listed(state: &AppState) -> Result<Vec<Node>, Problem> {
     Ok(items.collect())
 }
 
+/// Returns a node as the API shows it.
 fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
     let capabilities = node.capabilities;
     let gpu = |gpu: Gpu| NodeGpu {

@@ -1,5 +1,5 @@
-//! Every request from outside in: it gets its id, is counted and timed, and has one line in the log. What a request
-//! carries (query, headers, body) is never in that line: keys and prompts are in there.
+//! The outermost middleware: gives each request an id, counts and times it, and logs one line. Query, headers and body
+//! are never logged, since they contain keys and prompts.
 
 use axum::{
     extract::{MatchedPath, Request, State as AxumState},
@@ -17,7 +17,7 @@ use crate::trace::RequestSpan;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 
-/// The outermost layer: what it sees is what the client gets.
+/// Observes a request and its answer as the client gets it.
 pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
     let id = RequestId::choose(request.headers(), peer.as_ref(), &state.access);
@@ -56,19 +56,19 @@ pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request
     response
 }
 
-/// No browser takes an answer for another type than it says, and no cache between keeps what was for one caller. A route
-/// that knows better says so itself.
+/// Sets headers that keep browsers from guessing another content type, and shared caches from storing an answer for one
+/// caller. A route may set its own `Cache-Control`.
 fn guard(headers: &mut HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let private = HeaderValue::from_static("private, no-cache");
     headers.entry(header::CACHE_CONTROL).or_insert(private);
 }
 
-/// The request's span, for what it leaves behind; none where no traces are taken.
+/// The `traceparent` of the request's span, stored with the experiments that it submits; `None` without tracing.
 #[derive(Clone, Debug)]
 pub struct Traceparent(pub Option<String>);
 
-/// A request whose answer has not begun. Dropped before that, its client has gone.
+/// A request whose answer has not begun. If it is dropped before, the client has disconnected.
 struct Open {
     route: Option<String>,
     method: Method,
@@ -113,6 +113,7 @@ impl Open {
     }
 }
 
+/// Rounds milliseconds to whole microseconds.
 fn to_the_microsecond(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }

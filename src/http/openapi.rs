@@ -1,5 +1,5 @@
-//! The API's description (OpenAPI 3.1). Handlers describe themselves; what is the same for many stands here, so that an
-//! operation that is added without a thought is described whole, or `tests/integration/description.rs` says what it lacks.
+//! The API's description (OpenAPI 3.1). Handlers describe themselves; what many share is added here.
+//! `tests/integration/description.rs` reports what the description of a new operation lacks.
 
 mod answers;
 mod examples;
@@ -24,44 +24,45 @@ use super::conditional::Condition;
 use super::kept::{Kept, Shelf};
 use super::problem::Problem;
 
-/// The API's own version, by semver: a break of what a client may rely on raises the first number, an addition the
-/// second. `tests/integration/compatibility.rs` compares with the last one in `openapi/released`.
+/// Version of the API by semver: a breaking change raises the first number, an addition the second.
+/// `tests/integration/compatibility.rs` compares with the last release in `openapi/released`.
 pub const API_VERSION: &str = "1.1.0";
 
-/// The parts that no route carries.
+/// Parts of the description that belong to no route.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "joulemark",
-        description = "What an LLM really costs to run: throughput, energy and FLOPs of real inference. Submit an \
+        description = "Measures what it costs to run an LLM: throughput, energy and FLOPs of real inference. Submit an \
             experiment, wait for it, read its results.\n\n\
             **Units** are in names: `_j` joules, `_w` watts, `_sec` seconds, `_ms` milliseconds.\n\n\
-            **Unknown is null**, never 0: every key of an answer is always there, and `validation.warnings` says why a \
-            metric is null. Every estimate says that it is one.\n\n\
-            **Errors** are problem documents (RFC 9457); `type` is for scripts to branch on, `errors` points to each bad \
+            **Unknown is null**, never 0: every key of an answer is always present, and `validation.warnings` explains why a \
+            metric is null. Every estimate is marked as one.\n\n\
+            **Errors** are problem documents (RFC 9457). Scripts branch on `type`; `errors` points to each invalid \
             field.\n\n\
-            **Growth**: within one major version answers may gain keys, and their enums values; a client ignores what it \
+            **Growth**: within one major version answers may gain keys and enum values. A client must ignore those that it \
             does not know.",
         contact(name = "The admin of this server"),
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
     ),
-    servers((url = "http://127.0.0.1:8080", description = "A server of one's own, without options")),
+    servers((url = "http://127.0.0.1:8080", description = "A server on this machine with default options")),
     tags(
         (name = "experiments", description = "Submit, follow, cancel and read experiments."),
         (name = "sweeps", description = "Experiments for many values of their fields, as one submission and one table."),
-        (name = "devices", description = "What is measured here, and how."),
-        (name = "models", description = "What a model needs, without running it."),
+        (name = "devices", description = "The devices that are measured, and how."),
+        (name = "models", description = "Resources that a model needs, computed without running it."),
         (name = "service", description = "The service itself."),
     ),
     components(schemas(super::follow::StateEvent, super::follow::ProgressEvent)),
 )]
 struct Base;
 
+/// Returns the parts of the description that belong to no route.
 pub fn base() -> Document {
     Base::openapi()
 }
 
-/// The API's description, as checked in; a server that serves it puts in where its client reaches it.
+/// Returns the API's description, as stored in the repository; a server replaces `servers` by its own address.
 pub fn document() -> Value {
     let mut document = super::routes().split_for_parts().1;
     API_VERSION.clone_into(&mut document.info.version);
@@ -78,23 +79,23 @@ pub fn document() -> Value {
     document
 }
 
-/// The same as YAML.
+/// Returns the description as YAML.
 ///
 /// # Errors
-/// Where the document cannot be written so; a test writes it.
+/// Returns an error if the document cannot be written as YAML.
 pub fn to_yaml(document: &Value) -> Result<String, impl fmt::Display + fmt::Debug + Send + Sync + 'static> {
     serde_saphyr::to_string(document)
 }
 
 /// Read this description
 ///
-/// With the address in `servers` under which the client knows this server.
+/// Returns the OpenAPI document, with the address of this server in `servers`.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "openapi",
     params(("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
         (status = 200, description = "The OpenAPI document of this API.", body = Object,
-            headers(("ETag" = String, description = "Strong."))),
-        (status = 304, description = "It is as `If-None-Match` says."),
+            headers(("ETag" = String, description = "The entity tag, which is strong."))),
+        (status = 304, description = "The document still has the tag in `If-None-Match`."),
     ))]
 pub async fn openapi_json(
     Extension(origin): Extension<Origin>,
@@ -116,7 +117,7 @@ pub async fn openapi_json(
     SHELF.get(&link, make).await?.answer(&condition, &headers)
 }
 
-/// Each operation with its path and method.
+/// Returns each operation with its path and method.
 fn operations(document: &mut Value) -> impl Iterator<Item = (&String, &String, &mut Value)> {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     paths.flat_map(|(path, item)| {

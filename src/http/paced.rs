@@ -1,5 +1,5 @@
-//! Patience with the other end of a connection, for bodies that come and for answers that go: it may pause for a while,
-//! and must keep up a least rate. A byte now and then is not enough to hold what a request holds.
+//! Timeouts for the other end of a connection, for request bodies and for answers. It may pause for a limited time and
+//! must keep a minimum rate, so that occasional bytes do not hold a connection open.
 
 use std::fmt;
 use std::io;
@@ -14,27 +14,27 @@ use tokio::time::Sleep;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// What the other end must keep up on average, beyond its pauses. The slowest of lines still in use have it.
-pub const LEAST_BYTES_PER_SEC: u32 = 4096;
+/// Minimum average rate, apart from the pauses. Even the slowest connections in use reach it.
+pub const MIN_BYTES_PER_SEC: u32 = 4096;
 
-/// Time that the other end has left: waiting for it takes of it, bytes give back of it.
+/// Time that the other end has left. Waiting uses it up, and transferred bytes add to it, up to the maximum.
 #[derive(Debug)]
-struct Patience {
-    most: Duration,
+struct PauseBudget {
+    max: Duration,
     left: Duration,
     wait: Option<(Monotonic, Pin<Box<Sleep>>)>,
 }
 
-impl Patience {
-    fn new(most: Duration) -> Self {
+impl PauseBudget {
+    fn new(max: Duration) -> Self {
         Self {
-            most,
-            left: most,
+            max,
+            left: max,
             wait: None,
         }
     }
 
-    /// Waits for the other end; ready once its time is over.
+    /// Waits for the other end; ready when its time is used up.
     fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let left = self.left;
         let (_, sleep) = self
@@ -43,18 +43,18 @@ impl Patience {
         sleep.as_mut().poll(context)
     }
 
-    /// Notes that this many bytes have passed.
+    /// Records the transfer of bytes.
     fn moved(&mut self, bytes: usize) {
         if let Some((since, _)) = self.wait.take() {
             let waited = Duration::from_secs_f64(Monotonic::now().sec_since(since).max(0.0));
             self.left = self.left.saturating_sub(waited);
         }
-        let earned = Duration::from_secs_f64(bytes as f64 / f64::from(LEAST_BYTES_PER_SEC));
-        self.left = (self.left + earned).min(self.most);
+        let earned = Duration::from_secs_f64(bytes as f64 / f64::from(MIN_BYTES_PER_SEC));
+        self.left = (self.left + earned).min(self.max);
     }
 }
 
-/// The other end was too slow.
+/// Error: the other end was too slow.
 #[derive(Debug)]
 pub struct TooSlow;
 
@@ -66,17 +66,17 @@ impl fmt::Display for TooSlow {
 
 impl std::error::Error for TooSlow {}
 
-/// A body that fails with [`TooSlow`] when it does not come.
+/// A body that fails with [`TooSlow`] if it does not arrive in time.
 pub struct PacedBody<B> {
     body: B,
-    patience: Patience,
+    budget: PauseBudget,
 }
 
 impl<B> PacedBody<B> {
     pub fn new(body: B, longest_pause: Duration) -> Self {
         Self {
             body,
-            patience: Patience::new(longest_pause),
+            budget: PauseBudget::new(longest_pause),
         }
     }
 }
@@ -89,15 +89,15 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for PacedBody<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
-        let Self { body, patience } = &mut *self;
+        let Self { body, budget } = &mut *self;
         match Pin::new(body).poll_frame(context) {
             Poll::Ready(frame) => {
                 let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-                patience.moved(data.map_or(0, |data| data.remaining()));
+                budget.moved(data.map_or(0, |data| data.remaining()));
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                ready!(patience.poll_over(context));
+                ready!(budget.poll_over(context));
                 Poll::Ready(Some(Err(Box::new(TooSlow))))
             }
         }
@@ -112,29 +112,30 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for PacedBody<B> {
     }
 }
 
-/// A connection whose writes fail with [`TooSlow`] when the other end does not take them.
+/// A connection whose writes fail with [`TooSlow`] if the other end does not read in time.
 #[derive(Debug)]
 pub struct PacedWrites<S> {
     stream: S,
-    patience: Patience,
+    budget: PauseBudget,
 }
 
 impl<S> PacedWrites<S> {
     pub fn new(stream: S, longest_pause: Duration) -> Self {
         Self {
             stream,
-            patience: Patience::new(longest_pause),
+            budget: PauseBudget::new(longest_pause),
         }
     }
 
+    /// Records a write, or fails if the other end's time is used up.
     fn noted(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(written) => {
-                self.patience.moved(written.as_ref().map_or(0, |bytes| *bytes));
+                self.budget.moved(written.as_ref().map_or(0, |bytes| *bytes));
                 Poll::Ready(written)
             }
             Poll::Pending => {
-                ready!(self.patience.poll_over(context));
+                ready!(self.budget.poll_over(context));
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, TooSlow)))
             }
         }
@@ -189,7 +190,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(50);
 
-    /// A body of so many bytes, so many of them at a time, with a pause before each.
+    /// Returns a body of `bytes` bytes, sent `at_a_time`, with a pause before each part.
     fn dripping(bytes: usize, at_a_time: usize, pause: Duration) -> axum::body::Body {
         let parts = futures::stream::iter(0..bytes.div_ceil(at_a_time)).then(move |_| async move {
             tokio::time::sleep(pause).await;
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_given_up_and_one_that_reads_is_not() {
+    async fn writes_fail_for_a_client_that_does_not_read_and_succeed_otherwise() {
         let (mut client, server) = tokio::io::duplex(16);
         let mut server = PacedWrites::new(server, SHORT);
         let reading = tokio::spawn(async move {
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_a_byte_now_and_then_is_given_up_as_well() {
+    async fn writes_fail_for_a_client_that_reads_too_slowly() {
         let (mut client, server) = tokio::io::duplex(1);
         let mut server = PacedWrites::new(server, SHORT);
         let _reading = tokio::spawn(async move {

@@ -1,13 +1,16 @@
-//! What every list that comes in pages asks for alike.
+//! Parameters that all paginated lists share.
 
 use std::str::FromStr;
 
 use super::problem::Problem;
 use joulemark_measurement::quoted;
 
+/// Number of items on a page without `limit`.
 pub const DEFAULT_LIMIT: u32 = 50;
+/// Maximum of `limit`.
 pub const MAX_LIMIT: u32 = 500;
 
+/// Reads the parameter `limit`.
 pub fn read_limit(text: &str) -> Result<u32, Problem> {
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| {
@@ -18,11 +21,12 @@ pub fn read_limit(text: &str) -> Result<u32, Problem> {
     })
 }
 
+/// Reads the parameter `cursor`.
 pub fn read_cursor<T: FromStr>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| {
         Problem::invalid_parameter(
             "cursor",
-            format!("is {text}; accepted is a page's next_cursor", text = quoted(&text)),
+            format!("is {text}; accepted is the next_cursor of a page", text = quoted(&text)),
         )
     })
 }

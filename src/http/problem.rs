@@ -1,18 +1,18 @@
-//! Which error goes where. [`Problem`] is the one type that every operation's errors become, and `http` the only place
-//! that knows status codes; everything below it returns an error of its own, which says what happened.
+//! Errors of the API. [`Problem`] is the type that every operation's errors become, and the place where they get a
+//! status code. The layers below HTTP return their own error types, which say what happened.
 //!
-//! - `StoreError` becomes 503 where another try may help, and 500 otherwise, by [`From`]. What the store refuses by its
-//!   rules is no error but a value (`Submitted`, `CancelAnswer`), which the operation turns into 409, 422, 429 or 503.
-//! - `FieldProblem`s, of a submission's text, of its admission or of a question, become 422 with a pointer to each field.
-//!   `ModelRefusal` and `EngineProblem` are the admission's own, and reach a client as the `FieldProblem` of a field.
-//! - A query or header that cannot be read becomes 400 where it is read: it names the parameter.
-//! - Who may do what is refused by `access`: 400, 401, 403, 429. A limit of the server itself becomes 503.
-//! - A run's `Failure` is no error of a request: it is stored with the experiment and shown as its state. Who asks for
-//!   results or a time series that there are none of gets it within a 409.
-//! - Whatever should not happen becomes 500 by [`Problem::internal`]: its reason is for the log alone.
+//! - `StoreError` becomes 503 if a retry may help, and 500 otherwise, by [`From`]. A refusal by the store's rules is
+//!   not an error but a value (`Submitted`, `CancelAnswer`), which the operation turns into 409, 422, 429 or 503.
+//! - `FieldProblem`s of a submission, of its admission or of a question become 422 with a pointer to each field.
+//!   `ModelRefusal` and `EngineProblem` belong to the admission and reach a client as `FieldProblem`s.
+//! - A query parameter or header that cannot be read becomes 400 in the function that reads it, and is named.
+//! - `access` refuses callers with 400, 401, 403 or 429. A limit of the whole server becomes 503.
+//! - The `Failure` of a run is not an error of a request: it is stored with the experiment and shown with its state. A
+//!   request for results or a time series that do not exist because of it gets it in a 409.
+//! - Anything unexpected becomes 500 by [`Problem::internal`]; its cause is only logged.
 //!
-//! A variant says what comes next: `StoreError::Lost` to stop, `PollError::Retry` to ask again. The command line gathers
-//! errors with anyhow and shows them.
+//! Variants of errors say what to do next: `StoreError::Lost` to stop, `PollError::Retry` to ask again. The command
+//! line collects errors with anyhow and prints them.
 
 mod refusals;
 
@@ -30,35 +30,34 @@ use joulemark_store::StoreError;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// An error as RFC 9457 describes it (`application/problem+json`). This is the one type that every operation's errors
-/// become; nothing below HTTP knows a status code.
+/// An error in the format of RFC 9457 (`application/problem+json`). All operations return their errors in it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Problem {
-    /// What kind of problem it is, stable for scripts to branch on.
+    /// Kind of the problem; stable, so that scripts can branch on it.
     #[serde(rename = "type")]
     #[schema(example = "urn:problem-type:joulemark:invalid-experiment")]
     pub kind: String,
-    /// The kind of problem, for people.
+    /// Kind of the problem, for people.
     #[schema(example = "The experiment is not valid")]
     pub title: String,
-    /// The HTTP status.
+    /// HTTP status code.
     #[schema(example = 422)]
     pub status: u16,
-    /// What is wrong this time, and what is accepted.
+    /// What is wrong in this case, and what is accepted.
     pub detail: String,
-    /// Each bad field with a JSON pointer (or the name of a query parameter).
+    /// The invalid fields, each with a JSON pointer or the name of a query parameter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldProblem>,
-    /// The experiment's state, where that is what stands in the way.
+    /// State of the experiment, if it is the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub state: Option<State>,
-    /// Why the experiment failed, where it did.
+    /// Why the experiment failed, if it is the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub failure: Option<Box<Failure>>,
-    /// Seconds after which the same may be asked again; the Retry-After header says it as well.
+    /// Seconds after which the request may be repeated, as in the Retry-After header.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub retry_after_sec: Option<u32>,
@@ -78,11 +77,12 @@ impl Problem {
         }
     }
 
-    /// Tells whether this is its kind, without the part that all kinds have.
+    /// Returns whether this is the kind, named without its common prefix.
     pub fn is_of_kind(&self, kind: &str) -> bool {
         self.kind.rsplit(':').next() == Some(kind)
     }
 
+    /// Adds the time after which the request may be repeated.
     fn again_after(self, sec: u32) -> Self {
         Self {
             retry_after_sec: Some(sec),
@@ -90,11 +90,12 @@ impl Problem {
         }
     }
 
+    /// Refuses a submission with invalid fields.
     pub fn invalid_experiment(errors: Vec<FieldProblem>) -> Self {
         Self::invalid_fields("invalid-experiment", "The experiment is not valid", errors)
     }
 
-    /// A question after a model's FLOPs.
+    /// Refuses a question about a model's FLOPs.
     pub fn invalid_question(errors: Vec<FieldProblem>) -> Self {
         Self::invalid_fields("invalid-question", "The question is not valid", errors)
     }
@@ -114,6 +115,7 @@ impl Problem {
         Self::invalid_fields("invalid-labels", "The labels are not valid", errors)
     }
 
+    /// Returns a 422 that names the first field in `detail` and all in `errors`.
     fn invalid_fields(kind: &str, title: &str, errors: Vec<FieldProblem>) -> Self {
         let first = errors
             .first()
@@ -130,7 +132,7 @@ impl Problem {
         }
     }
 
-    /// A query parameter or a part of the path that cannot be read.
+    /// Refuses a query parameter or a part of the path.
     pub fn invalid_parameter(name: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let errors = vec![FieldProblem::new(name, detail.clone())];
@@ -146,6 +148,7 @@ impl Problem {
         }
     }
 
+    /// Refuses a body that cannot be read.
     pub fn malformed_body(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -155,13 +158,15 @@ impl Problem {
         )
     }
 
+    /// Refuses an idempotency key that was used for another submission.
     pub fn idempotency_key_taken() -> Self {
-        let detail = "this Idempotency-Key came with another experiment within the last 24 hours; accepted is the same \
+        let detail = "this Idempotency-Key was used for another experiment within the last 24 hours; accepted is the same \
              experiment, or another key";
         let title = "The idempotency key is taken";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-taken", title, detail)
     }
 
+    /// Refuses a body of another media type.
     pub fn unsupported_media_type(given: &str, accepted: [&str; 2]) -> Self {
         let detail = format!(
             "the body's Content-Type is {given}; accepted are {} (with curl: -H 'Content-Type: application/json')",
@@ -170,24 +175,26 @@ impl Problem {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
-            "The body's type is unknown",
+            "The media type is not supported",
             detail,
         )
     }
 
+    /// Refuses a compressed body.
     pub fn unsupported_encoding(given: &str) -> Self {
         let detail = format!(
-            "the body's Content-Encoding is {given}; accepted is a body that is not packed",
+            "the body's Content-Encoding is {given}; accepted is an uncompressed body",
             given = quoted(&given)
         );
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-encoding",
-            "The body is packed",
+            "The body is compressed",
             detail,
         )
     }
 
+    /// Refuses a body above the maximum size.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes, the limit of this server (max_body_bytes)");
         Self::new(
@@ -198,6 +205,7 @@ impl Problem {
         )
     }
 
+    /// Reports that an experiment does not exist.
     pub fn no_experiment(id: ExperimentId) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -207,26 +215,29 @@ impl Problem {
         )
     }
 
+    /// Reports that a sweep does not exist.
     pub fn no_sweep(id: ExperimentId) -> Self {
         let detail = format!("there is no sweep {id}");
         Self::new(StatusCode::NOT_FOUND, "no-such-sweep", "No such sweep", detail)
     }
 
+    /// Reports that a result has no such figure.
     pub fn no_metric(field: &str) -> Self {
         let detail = format!(
-            "a result has no figure {field}; GET /v1/metrics lists those that it has",
+            "a result has no figure {field}; GET /v1/metrics lists all figures",
             field = quoted(&field)
         );
         Self::new(StatusCode::NOT_FOUND, "no-such-metric", "No such metric", detail)
     }
 
+    /// Reports that an experiment has no results, with its state and its failure.
     pub fn not_completed(state: State, failure: Option<Failure>) -> Self {
         let detail = match (&failure, state) {
-            (Some(failure), _) => format!("the experiment failed, it has no results: {}", failure.message),
+            (Some(failure), _) => format!("the experiment failed and has no results: {}", failure.message),
             (None, State::Cancelled) => {
-                "the experiment was cancelled before a cycle was finished, it has no results".to_owned()
+                "the experiment was cancelled before a cycle was finished and has no results".to_owned()
             }
-            (None, _) => format!("the experiment is {state}; results are there once it is completed"),
+            (None, _) => format!("the experiment is {state}; it has results once it is completed"),
         };
         let problem = Self::new(
             StatusCode::CONFLICT,
@@ -241,17 +252,17 @@ impl Problem {
         }
     }
 
-    /// There is no series of an experiment that never had its devices, or has them on another server.
+    /// Reports that an experiment has no time series: it never had devices, or runs on another server.
     pub fn no_timeseries(state: State, failure: Option<Failure>) -> Self {
         let detail = match (&failure, state) {
-            (Some(failure), _) => format!("the experiment has no time series, it failed: {}", failure.message),
+            (Some(failure), _) => format!("the experiment failed and has no time series: {}", failure.message),
             (None, State::Queued) => {
-                "the experiment is queued; its time series begins once it has its devices".to_owned()
+                "the experiment is queued; its time series begins when it gets its devices".to_owned()
             }
-            (None, State::Cancelled) => "the experiment was cancelled before it had its devices".to_owned(),
-            (None, State::Completed) => "the experiment was completed before time series were kept".to_owned(),
+            (None, State::Cancelled) => "the experiment was cancelled before it got its devices".to_owned(),
+            (None, State::Completed) => "the experiment was run by a version that stored no time series".to_owned(),
             (None, _) => {
-                format!("the experiment is {state} on another server; its time series is there once it is finished")
+                format!("the experiment is {state} on another server; its time series is available once it is finished")
             }
         };
         let problem = Self::new(
@@ -267,25 +278,27 @@ impl Problem {
         }
     }
 
+    /// Reports that retention has deleted a time series.
     pub fn timeseries_dropped(at: jiff::Timestamp) -> Self {
         let detail = format!(
-            "the experiment's time series was dropped at {at}, as this server is set to (retention_days, \
+            "the experiment's time series was deleted at {at} by this server's retention (retention_days, \
              retention_bytes); its results are kept"
         );
         Self::new(
             StatusCode::GONE,
             "time-series-dropped",
-            "The time series is gone",
+            "The time series was deleted",
             detail,
         )
     }
 
+    /// Refuses to cancel a finished experiment or sweep.
     pub fn already_finished(state: State) -> Self {
-        let detail = format!("the experiment is {state}; only an unfinished one can be cancelled");
+        let detail = format!("it is {state}; only an unfinished experiment or sweep can be cancelled");
         let problem = Self::new(
             StatusCode::CONFLICT,
             "already-finished",
-            "The experiment is finished",
+            "It is finished already",
             detail,
         );
         Self {
@@ -294,6 +307,7 @@ impl Problem {
         }
     }
 
+    /// Reports that the service cannot answer at present.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -304,8 +318,9 @@ impl Problem {
         .again_after(5)
     }
 
+    /// Reports an internal error, whose cause is only logged.
     pub fn internal() -> Self {
-        let detail = "the server failed on this request; its log says more, under the request's x-request-id";
+        let detail = "the server failed on this request; its log has the details under the request's x-request-id";
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -315,7 +330,7 @@ impl Problem {
     }
 }
 
-/// Returns a name that somebody sent as a sentence shows it; `errors` has it to the letter.
+/// Returns a name from a request without control characters, for a sentence; `errors` has it unchanged.
 fn plain(name: &str) -> String {
     name.replace(char::is_control, "\u{fffd}")
 }
@@ -345,16 +360,16 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the database failed");
         if error.is_disk_full() {
-            Self::unavailable("the database's disk is full; nothing was changed, try again once there is room")
+            Self::unavailable("the database's disk is full; nothing was changed, try again when there is room")
         } else if let StoreError::FileGone(_) = error {
             Self::unavailable(
-                "the database's file was moved away or replaced beneath the server; nothing was changed: the file must be \
-                 put back, or the server started anew",
+                "the database's file was moved away or replaced while the server ran; nothing was changed: put the file \
+                 back, or restart the server",
             )
         } else if error.is_statement_timeout() {
             Self::unavailable(
-                "the database took longer for this than it may on this server (query_timeout_sec); ask for less: with other \
-                 filters, or a smaller page",
+                "the database query exceeded this server's time limit (query_timeout_sec); ask for less, with other \
+                 filters or a smaller page",
             )
         } else if error.is_retryable() {
             Self::unavailable("the database cannot be reached; nothing was changed, try again")
@@ -364,6 +379,7 @@ impl From<StoreError> for Problem {
     }
 }
 
+/// Answers a request for a path that does not exist.
 pub async fn no_such_route(uri: Uri) -> Problem {
     let detail = format!(
         "there is nothing at {}; the API is described at /openapi.json",
@@ -372,15 +388,16 @@ pub async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-such-route", "No such route", detail)
 }
 
+/// Answers a request with a method that the path does not support.
 pub async fn no_such_method(method: Method, uri: Uri) -> Problem {
     let detail = format!(
-        "{} does not take {method}; the Allow header lists what it takes",
+        "{} does not support {method}; the Allow header lists the supported methods",
         uri.path()
     );
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "no-such-method",
-        "No such method",
+        "The method is not supported",
         detail,
     )
 }

@@ -1,4 +1,4 @@
-//! What is said of the service itself, and looks at it that many share.
+//! Health and readiness of the service, and checks that concurrent requests share.
 
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -6,44 +6,44 @@ use utoipa::ToSchema;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// Whether the service works.
+/// Health of the service.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`; whatever is not is a problem document.
+    /// Always `ok`; a failure is a problem document.
     #[schema(example = "ok")]
     pub status: &'static str,
-    /// The program's version.
+    /// Version of the program.
     pub version: &'static str,
 }
 
-/// Whether experiments can be accepted, and whose energy would be missing.
+/// Readiness of the service to accept experiments, and sources of energy that do not answer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Readiness {
     #[serde(flatten)]
     pub health: Health,
-    /// Each source of energy that does not answer now, with the reason; experiments that do not need it run.
+    /// Sources of energy that do not answer at present, with the reason. Experiments that do not need them still run.
     pub energy_problems: Vec<String>,
-    /// How many ends of runs wait on disk for the database; null where it is in memory.
+    /// Number of ends of runs that are spooled on disk until the database answers; null if the database is in memory.
     pub endings_on_disk: Option<usize>,
-    /// How many ends of runs are in memory alone, since neither the database nor the disk takes them: they are lost with
-    /// the server.
+    /// Number of ends of runs that are only in memory, since neither the database nor the disk can be written; they are
+    /// lost if the server stops.
     pub endings_in_memory: u64,
 }
 
-/// Looks one after the other, each shared by all who came before it began: anybody may ask, and each look costs the
-/// database and the disks something.
+/// Checks that run one after the other. Requests that arrive before a check begins share its result, since anybody may
+/// ask and each check loads the database and the disks.
 #[derive(Debug)]
-pub struct Rounds<T>(Mutex<Option<(Monotonic, T)>>);
+pub struct SharedCheck<T>(Mutex<Option<(Monotonic, T)>>);
 
-impl<T> Default for Rounds<T> {
+impl<T> Default for SharedCheck<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Clone> Rounds<T> {
-    /// Returns what a look showed that began after this call, with `look` where nobody else's did.
-    pub async fn look(&self, look: impl AsyncFnOnce() -> T) -> T {
+impl<T: Clone> SharedCheck<T> {
+    /// Returns the result of a check that began after this call. Runs `check` if no other caller started such a check.
+    pub async fn check(&self, check: impl AsyncFnOnce() -> T) -> T {
         let came = Monotonic::now();
         let mut last = self.0.lock().await;
         if let Some((began, seen)) = &*last
@@ -52,7 +52,7 @@ impl<T: Clone> Rounds<T> {
             return seen.clone();
         }
         let began = Monotonic::now();
-        let seen = look().await;
+        let seen = check().await;
         *last = Some((began, seen.clone()));
         seen
     }
@@ -66,18 +66,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn many_who_ask_at_once_share_a_look_and_the_next_one_looks_anew() {
-        let (rounds, looks) = (Rounds::default(), AtomicUsize::new(0));
+    async fn concurrent_requests_share_a_check_and_the_next_one_starts_another() {
+        let (rounds, looks) = (SharedCheck::default(), AtomicUsize::new(0));
         let look = async || {
             tokio::time::sleep(Duration::from_millis(20)).await;
             looks.fetch_add(1, Ordering::Relaxed)
         };
-        futures::future::join_all((0..100).map(|_| rounds.look(&look))).await;
+        futures::future::join_all((0..100).map(|_| rounds.check(&look))).await;
         assert_eq!(
             looks.load(Ordering::Relaxed),
             2,
             "the first, and one for all who came meanwhile"
         );
-        assert_eq!(rounds.look(&look).await, 2);
+        assert_eq!(rounds.check(&look).await, 2);
     }
 }

@@ -1,6 +1,6 @@
-//! Queries some of whose parameters may be repeated. What the API's description says of a parameter is what is accepted;
-//! the values are for each operation to read. Ready-made extractors name neither a parameter that is unknown nor one that
-//! is there twice, and some take an empty value for none. No value may hold a NUL, which PostgreSQL keeps in no text.
+//! Queries in which some parameters may be repeated. Exactly the parameters in the API's description are accepted.
+//! Unlike axum's extractors, this one names an unknown or repeated parameter, and does not treat an empty value as
+//! absent. Values may not contain NUL, which PostgreSQL cannot store. Each operation parses its own values.
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;
@@ -11,10 +11,10 @@ use utoipa::{IntoParams, openapi::path::ParameterIn};
 
 use super::problem::Problem;
 
-/// How often a parameter may be repeated: each value is work for the database.
+/// Maximum number of values of a parameter; each costs the database work.
 pub const MAX_VALUES: usize = 16;
 
-/// A query of texts, and of lists of texts where a parameter may be repeated.
+/// A query of texts, and of lists of texts for parameters that may be repeated.
 pub struct RepeatableQuery<T>(pub T);
 
 impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for RepeatableQuery<T> {
@@ -28,11 +28,11 @@ impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for R
     }
 }
 
-/// No query: what is asked for has no parameters, and none is passed over.
+/// An empty query, for operations without parameters; any parameter is an error.
 pub struct NoQuery;
 
 impl NoQuery {
-    /// Checks that there is none.
+    /// Checks that the query is empty.
     ///
     /// # Errors
     /// Returns a [`Problem`] that names the first parameter.
@@ -54,11 +54,11 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     }
 }
 
-/// Returns the query of these pairs.
+/// Reads a query from its names and values.
 ///
 /// # Errors
-/// Returns a [`Problem`] that names the first parameter that is unknown, that is there twice and may not be repeated, that
-/// is there more than [`MAX_VALUES`] times, or that holds a NUL.
+/// Returns a [`Problem`] that names the first parameter that is unknown, occurs twice although it may not be repeated,
+/// occurs more than [`MAX_VALUES`] times, or contains a NUL.
 pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> Result<T, Problem> {
     let known = T::into_params(|| Some(ParameterIn::Query));
     let mut query = Map::new();
@@ -71,16 +71,16 @@ pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> R
         if value.contains('\0') {
             return Err(Problem::invalid_parameter(
                 &name,
-                "holds a NUL; accepted is a text without one",
+                "contains a NUL; accepted is a text without one",
             ));
         }
         match query.get_mut(&name) {
             Some(Value::Array(values)) if values.len() == MAX_VALUES => {
-                let detail = format!("is there more than {MAX_VALUES} times; accepted are at most {MAX_VALUES}");
+                let detail = format!("occurs more than {MAX_VALUES} times; accepted are at most {MAX_VALUES}");
                 return Err(Problem::invalid_parameter(&name, detail));
             }
             Some(Value::Array(values)) => values.push(value.into()),
-            Some(_) => return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one")),
+            Some(_) => return Err(Problem::invalid_parameter(&name, "occurs twice; accepted is one")),
             None if parameter.explode == Some(true) => drop(query.insert(name, json!([value]))),
             None => drop(query.insert(name, value.into())),
         }

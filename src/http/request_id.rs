@@ -1,3 +1,5 @@
+//! Ids of requests.
+
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -7,13 +9,13 @@ use super::access::{Access, Peer};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_BYTES: usize = 128;
 
-/// What a request is called in the log, in its answer, and with the experiment that it submits.
+/// Id of a request in the log, in its answer, and with the experiment that it submits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// A trusted proxy's, so that its log and this one can be laid side by side; a new one for everybody else, who could
-    /// otherwise write another's into the log.
+    /// Takes the id of a trusted proxy, so that its log can be matched with this one. Any other client gets a new id,
+    /// since it could otherwise reuse that of another request.
     pub fn choose(headers: &HeaderMap, peer: Option<&Peer>, access: &Access) -> Self {
         let is_trusted = peer.is_some_and(|peer| access.trusted_proxies.has(*peer));
         let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_short_and_has_nothing_in_it_that_a_log_could_take_for_something_else() {
+    fn an_id_is_short_and_safe_in_a_log_line() {
         for good in [
             "a",
             "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11",

@@ -1,3 +1,5 @@
+//! JSON documents that are streamed item by item.
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -6,10 +8,11 @@ use serde::Serialize;
 
 use super::problem::Problem;
 
-/// Answers with `head`, an object whose last key is `items` with an empty list, and with the items in that list. One
-/// item is in memory at a time, however many there are; the next is read when the client has taken the last.
+/// Answers with the object `head`, whose last key is `items` with an empty list, and streams the items into that list.
+/// One item is in memory at a time; the next is read when the client has taken the last.
 ///
-/// A failure after the first byte cannot become a problem any more: the body breaks off, which no client takes for whole.
+/// A failure after the first byte cannot become a problem any more: the body breaks off, which clients report as
+/// incomplete.
 pub fn object_with_items<T, E>(
     head: &impl Serialize,
     items: impl Stream<Item = Result<T, E>> + Send + 'static,
@@ -23,7 +26,7 @@ where
         return Err(Problem::internal());
     };
     let items = items.enumerate().map(|(index, item)| {
-        let item = item.inspect_err(|error| tracing::error!(%error, "an answer breaks off"))?;
+        let item = item.inspect_err(|error| tracing::error!(%error, "an answer is incomplete"))?;
         let mut text = if index == 0 { Vec::new() } else { vec![b','] };
         serde_json::to_writer(&mut text, &item)?;
         Ok::<_, axum::BoxError>(Bytes::from(text))

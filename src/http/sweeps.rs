@@ -1,4 +1,4 @@
-//! Sweeps: an experiment many times over, as one submission and as one table.
+//! Sweeps: many experiments that differ in the values of some fields, as one submission and one table.
 
 pub mod cancel;
 pub mod curve;
@@ -15,10 +15,10 @@ use super::state::AppState;
 use joulemark_experiment::ExperimentId;
 use joulemark_store::SweepRecord;
 
-/// Returns a sweep as it is stored.
+/// Returns a stored sweep.
 ///
 /// # Errors
-/// Returns a [`Problem`] where there is none of this id, or the database fails.
+/// Returns a [`Problem`] if it does not exist or the database fails.
 pub async fn find(state: &AppState, id: ExperimentId) -> Result<SweepRecord, Problem> {
     let found = state.resources.store.sweep(id).await?;
     found.ok_or_else(|| Problem::no_sweep(id))

@@ -1,6 +1,7 @@
-//! Finds requests that are answered before their body was read. Their connection ends, since the rest of the body stands
-//! in the way of the next request. The answer says so, or a proxy sends another client's request on it, which is lost;
-//! and `lingering` lets the client send the rest, or a proxy takes the failed write for a failed request.
+//! Detects requests that are answered before their body was read. Such a connection cannot be reused, since the rest of
+//! the body is in the way. The answer says so by `Connection: close`: a proxy would otherwise send another client's
+//! request on it, which would be lost. `lingering` then lets the client send the rest, since a proxy treats a failed
+//! write as a failed request.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -22,7 +23,7 @@ use tower::ServiceExt as _;
 use super::lingering::LingerFlag;
 use super::paced::PacedBody;
 
-/// A request's body that says whether it was read to its end.
+/// A request's body that records whether it was read to its end.
 struct Watched {
     body: PacedBody<Incoming>,
     is_read: Arc<AtomicBool>,
@@ -49,7 +50,8 @@ impl HttpBody for Watched {
     }
 }
 
-/// Returns the router's answer to a request whose body keeps up with `longest_pause`. Where the body was not read, it has `Connection: close` and the flag is raised.
+/// Returns the router's answer to a request whose body may pause for `longest_pause`. If the body was not read, the
+/// answer has `Connection: close` and the flag is set.
 pub async fn answer(
     router: Router,
     request: Request<Incoming>,

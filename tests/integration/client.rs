@@ -146,7 +146,7 @@ async fn what_has_no_results_ends_by_its_own_code() {
     let running = submit(&server.url, &slow());
     let said = run(&server.url, &["results", &running]).ended(6);
     assert!(
-        said.errors.contains("results are there once it is completed"),
+        said.errors.contains("it has results once it is completed"),
         "{}",
         said.errors
     );
@@ -158,7 +158,8 @@ async fn what_has_no_results_ends_by_its_own_code() {
     run(&server.url, &["results", &failed]).ended(1);
     let said = run(&server.url, &["cancel", &failed, &running]).ended(2);
     assert!(
-        said.errors.contains("is failed; only an unfinished one"),
+        said.errors
+            .contains("is failed; only an unfinished experiment or sweep"),
         "{}",
         said.errors
     );

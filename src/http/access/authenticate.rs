@@ -1,3 +1,5 @@
+//! Authentication of requests: identifies the caller, applies the rate limit and checks the role.
+
 use std::net::IpAddr;
 
 use axum::{
@@ -7,11 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::from_here::{forwarding_header, only_from_here};
 use super::key::good_key;
+use super::local_only::{check_is_local, forwarding_header};
 use super::next_page::to_sign_in;
 use super::policy::{Access, Authentication};
-use super::scope::is_for_the_list;
+use super::scope::is_open_to_listed_networks;
 use super::session::by_session;
 use super::watch::Watch;
 use super::{Caller, Origin, Peer, Scope, scope_of};
@@ -19,15 +21,15 @@ use crate::http::{problem::Problem, state::AppState};
 use joulemark_experiment::check_name;
 use joulemark_measurement::clock::Monotonic;
 
-/// Whose request an answer is for, for the log line that is written when it goes out.
+/// Caller of a request, attached to its response for the log line.
 #[derive(Clone, Debug)]
 pub struct Who {
     pub address: IpAddr,
     pub name: Option<String>,
 }
 
-/// Before anything else is done for a request: who sent it, and whether they may. Handlers find the [`Caller`] and the
-/// [`Origin`] in the request.
+/// Authenticates a request before it reaches a handler. Puts the [`Caller`] and the [`Origin`] into the request's
+/// extensions.
 pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match admit(&state, &parts).await {
@@ -46,12 +48,12 @@ pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Reques
                 None => answering.await,
                 Some(watch) => tokio::select! {
                     response = answering => watch.over(response),
-                    // It waits for something, as with `?wait=`.
+                    // The handler may wait, as with `?wait=`: the answer ends when the key does.
                     problem = watch.ended() => problem.into_response(),
                 },
             };
             response.extensions_mut().insert(who);
-            // A page that tells of a refusal is the caller's as well.
+            // An error page shows the caller's name too.
             if let Some(caller) = caller {
                 response.extensions_mut().insert(caller);
             }
@@ -61,13 +63,15 @@ pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Reques
     }
 }
 
-/// A person who is not known is shown where to sign in, a program what is wrong.
+/// Returns the answer to a refused request: a redirect to the sign-in page for an unknown person, the problem for a
+/// program.
 fn refusal(problem: Problem, request: &Parts) -> Response {
     let is_unknown = problem.status == StatusCode::UNAUTHORIZED.as_u16();
     let page = Some(request).filter(|_| is_unknown).and_then(to_sign_in);
     page.unwrap_or_else(|| problem.into_response())
 }
 
+/// Returns where a request came from and its caller, `None` on public routes, or the [`Problem`] it is refused with.
 async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Caller>), Problem> {
     let access = &state.access;
     let headers = &request.headers;
@@ -76,14 +80,14 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
         Origin::read(peer, headers, &access.trusted_proxies).map_err(|bad| Problem::bad_header(&bad.0, &bad.1))?;
     let origin = origin.known_as(access.public_base.as_deref());
     if let Authentication::None = access.authentication {
-        only_from_here(request)?;
+        check_is_local(request)?;
         let caller = Caller::anybody(&origin);
         return Ok((origin, Some(caller)));
     }
     let Scope::Needs(needed) = scope_of(&request.method, request.uri.path()) else {
         return Ok((origin, None));
     };
-    if is_for_the_list(&request.method, request.uri.path()) && is_listed(access, headers, &origin) {
+    if is_open_to_listed_networks(&request.method, request.uri.path()) && is_listed(access, headers, &origin) {
         return Ok((origin, None));
     }
     let caller = identify(state, headers, &origin).await?;
@@ -99,19 +103,20 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
     Ok((origin, Some(caller)))
 }
 
-/// A proxy that is not trusted says nothing of whom it speaks for: its own address then opens nothing.
+/// Returns whether the client's address is on the admin's list for metrics. A request through an untrusted proxy is
+/// not: its address is the proxy's.
 fn is_listed(access: &Access, headers: &HeaderMap, origin: &Origin) -> bool {
     let is_direct = origin.is_trusted_proxy || forwarding_header(headers).is_none();
     let contains = |network: &ipnet::IpNet| network.contains(&origin.address);
     is_direct && access.metrics_networks.iter().any(contains)
 }
 
-/// Tells who sent a request. A key decides where there is one: it was put there for this very request. Else the name that a
-/// trusted proxy vouches for, so that nobody is another than the proxy says by a cookie, which a browser adds by itself and
-/// which another page may have set. Else the session of who signed in.
+/// Identifies the caller of a request. An API key comes first, since it was set for this very request. A name vouched
+/// for by a trusted proxy comes before a session: a browser sends cookies with every request, and another page may have
+/// set them.
 ///
 /// # Errors
-/// 401 of who is not known, 400 of what is ambiguous.
+/// Returns 401 for an unknown caller, 400 for an ambiguous header or cookie.
 pub async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Result<Caller, Problem> {
     let access = &state.access;
     if let Some(value) = headers.get(header::AUTHORIZATION) {
@@ -124,7 +129,7 @@ pub async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) ->
     caller.ok_or_else(|| Problem::unauthenticated("there is no API key in the request"))
 }
 
-/// Returns whom a trusted proxy names; `None` where there is no such proxy, or it names nobody.
+/// Returns the caller named by a trusted proxy; `None` if the proxy is not trusted or names no user.
 fn by_proxy(access: &Access, headers: &HeaderMap, origin: &Origin) -> Result<Option<Caller>, Problem> {
     let Some(header) = access.identity_header.as_ref().filter(|_| origin.is_trusted_proxy) else {
         return Ok(None);
@@ -132,10 +137,10 @@ fn by_proxy(access: &Access, headers: &HeaderMap, origin: &Origin) -> Result<Opt
     let mut values = headers.get_all(header).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => named_by_proxy(access, (header, value.as_bytes()), headers, origin).map(Some),
-        // One is the client's own, and which cannot be told.
+        // One of the two came from the client, and it is unknown which.
         (Some(_), Some(_)) => Err(Problem::bad_header(
             header,
-            "is there twice; the proxy must replace what clients send",
+            "occurs twice; the proxy must replace what clients send",
         )),
         (None, _) => Ok(None),
     }
@@ -148,8 +153,8 @@ fn named_by_proxy(
     origin: &Origin,
 ) -> Result<Caller, Problem> {
     let name = std::str::from_utf8(value);
-    let name = name.map_err(|_| Problem::bad_header(header, "is no name; accepted is one in UTF-8"))?;
-    check_name(name).map_err(|bad| Problem::bad_header(header, &format!("is no name: it {bad}")))?;
+    let name = name.map_err(|_| Problem::bad_header(header, "is not valid UTF-8; accepted is a name in UTF-8"))?;
+    check_name(name).map_err(|bad| Problem::bad_header(header, &format!("is not a valid name: it {bad}")))?;
     let role = access.named_roles.role_of(name, headers)?;
     Ok(Caller::named(name.to_owned(), None, role, origin, access.share_prompts))
 }

@@ -1,20 +1,22 @@
+//! The caller of a request: name, role, and what the two allow.
+
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::origin::Origin;
 use crate::http::problem::Problem;
 use joulemark_experiment::access::{Actor, CsrfToken, KeyId, Role, SessionId, SessionToken};
 
-/// A session that somebody came with.
+/// The session that a request was made with.
 #[derive(Clone, Debug)]
 struct SignedIn {
     id: SessionId,
     csrf: CsrfToken,
 }
 
-/// Who asks, as far as the service knows. Put into the request by `authenticate`, and by nothing else.
+/// The caller of a request. Only `authenticate` creates one.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Null on a server without authentication, where everybody may do everything.
+    /// `None` on a server without authentication, where everybody may do everything.
     name: Option<String>,
     key_id: Option<KeyId>,
     session: Option<SignedIn>,
@@ -24,7 +26,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// On a server without authentication.
+    /// Returns the caller on a server without authentication, who may do everything.
     pub fn anybody(origin: &Origin) -> Self {
         Self {
             name: None,
@@ -36,6 +38,7 @@ impl Caller {
         }
     }
 
+    /// Returns the caller with a name from an API key or a trusted proxy.
     pub fn named(name: String, key_id: Option<KeyId>, role: Role, origin: &Origin, share_prompts: bool) -> Self {
         Self {
             name: Some(name),
@@ -47,7 +50,7 @@ impl Caller {
         }
     }
 
-    /// Returns the same caller as one who came with a session of their key.
+    /// Returns the same caller, signed in with a session of their key.
     pub fn signed_in(self, token: &SessionToken) -> Self {
         let session = SignedIn {
             id: token.id().clone(),
@@ -59,31 +62,33 @@ impl Caller {
         }
     }
 
-    /// Returns the name that a key or a proxy gives them; `None` on a server without authentication.
+    /// Returns the name given by a key or a proxy; `None` on a server without authentication.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
+    /// Returns the caller's role.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Returns the session that they came with; `None` of who came otherwise.
+    /// Returns the session that the request was made with; `None` without one.
     pub fn session_id(&self) -> Option<&SessionId> {
         self.session.as_ref().map(|session| &session.id)
     }
 
-    /// Returns what the forms of their pages carry; `None` of who came without a session, of whom no token is asked.
+    /// Returns the token that the forms of this session must contain; `None` without a session, where no token is
+    /// required.
     pub fn csrf_token(&self) -> Option<&str> {
         self.session.as_ref().map(|session| session.csrf.as_str())
     }
 
-    /// Returns the key that they came with, or signed in with; `None` of who came without one.
+    /// Returns the key of the request or of its session; `None` for a caller without a key.
     pub fn key_id(&self) -> Option<&KeyId> {
         self.key_id.as_ref()
     }
 
-    /// What the audit log says of them.
+    /// Returns the caller as the audit log records it.
     pub fn actor(&self) -> Actor {
         Actor {
             name: self.name.clone(),
@@ -92,7 +97,8 @@ impl Caller {
         }
     }
 
-    /// Whose requests are counted together: a key's own, or those of a name that a proxy vouches for.
+    /// Returns the name under which requests are counted for the rate limit: the key's id, or the name that a proxy
+    /// vouches for. `None` on a server without authentication.
     pub fn counted_as(&self) -> Option<String> {
         match (&self.key_id, &self.name) {
             (Some(key), _) => Some(format!("key {key}")),
@@ -101,20 +107,22 @@ impl Caller {
         }
     }
 
-    /// Returns whose share it is what a request holds. On a server without authentication all are one.
+    /// Returns the name under which the caller holds permits. Without authentication all callers share one name.
     pub fn held_as(&self) -> String {
         self.counted_as().unwrap_or_else(|| "anybody".to_owned())
     }
 
+    /// Returns whether the caller may cancel or relabel an experiment of this submitter.
     pub fn may_change(&self, submitter: Option<&str>) -> bool {
         self.role == Role::Admin || (self.role == Role::Submitter && self.is(submitter))
     }
 
+    /// Returns whether the caller may read the prompts of an experiment of this submitter.
     pub fn may_see_prompts_of(&self, submitter: Option<&str>) -> bool {
         self.sees_all_prompts || self.is(submitter)
     }
 
-    /// What nobody submitted is nobody's.
+    /// Returns whether the caller is this submitter; `false` for an experiment without a submitter.
     fn is(&self, submitter: Option<&str>) -> bool {
         submitter.is_some() && self.name.as_deref() == submitter
     }
@@ -124,7 +132,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Absent only on a public route, which has no business with a caller.
+        // Absent only on a public route, whose handlers take no caller.
         parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
     }
 }

@@ -1,5 +1,5 @@
-//! The cookie that a browser has its session in: one name for each way in which the service is reached, so that what was
-//! set by plain HTTP is never taken for it. One that another page of the host set beside it leads to a refusal.
+//! The session cookie. Its name depends on how the service is reached, so that a cookie set over plain HTTP is never
+//! accepted over TLS. Two cookies of one name are refused: another page of the host set one of them.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use jiff::SignedDuration;
@@ -8,11 +8,12 @@ use super::Origin;
 use crate::http::problem::Problem;
 use joulemark_experiment::access::SessionToken;
 
-/// By TLS at the root of its host: browsers take it from that host alone, by TLS, for all of its paths.
+/// Over TLS at the root of the host: browsers accept it only from that host, over TLS, and for all paths.
 const OF_HOST: &str = "__Host-joulemark";
-/// By TLS below a prefix. `__Host-` asks for `Path=/`, and would hand the session to whatever else that host serves.
+/// Over TLS below a path prefix. `__Host-` requires `Path=/`, which would send the session to other services of the
+/// host.
 const BELOW_PREFIX: &str = "__Secure-joulemark";
-/// By plain HTTP.
+/// Over plain HTTP.
 const PLAIN: &str = "joulemark";
 
 /// The session cookie of one origin.
@@ -24,6 +25,7 @@ pub struct SessionCookie {
 }
 
 impl SessionCookie {
+    /// Returns the session cookie for the scheme and path at which the client reaches the service.
     pub fn of(origin: &Origin) -> Self {
         let (path, is_secure) = (origin.root_path(), origin.is_https());
         let name = match (is_secure, path.as_str()) {
@@ -34,11 +36,11 @@ impl SessionCookie {
         Self { name, path, is_secure }
     }
 
-    /// Returns the session that a request brings; `None` without one. What is no session reads as none of the server's.
+    /// Returns the session in a request's cookie; `None` without the cookie.
     ///
     /// # Errors
-    /// 400 where the cookie is there twice: one is of another page that set it, and which cannot be told.
-    pub fn read(&self, headers: &HeaderMap) -> Result<Option<Brought>, Problem> {
+    /// Returns 400 if the cookie occurs twice: another page set one of them, and it is unknown which.
+    pub fn read(&self, headers: &HeaderMap) -> Result<Option<GivenSession>, Problem> {
         let lines = headers.get_all(header::COOKIE).iter();
         // Another program's cookie on the same host may hold any bytes.
         let texts: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
@@ -47,7 +49,7 @@ impl SessionCookie {
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => Ok(Some(
-                SessionToken::parse(value).map_or(Brought::Unknown, Brought::Session),
+                SessionToken::parse(value).map_or(GivenSession::Unknown, GivenSession::Session),
             )),
             (Some(_), Some(_)) => Err(Problem::bad_header(
                 &header::COOKIE,
@@ -56,17 +58,18 @@ impl SessionCookie {
         }
     }
 
-    /// Returns the Set-Cookie header that gives a browser its session.
+    /// Returns the `Set-Cookie` header that sets the session.
     pub fn set(&self, token: &SessionToken, lifetime: SignedDuration) -> Result<HeaderValue, Problem> {
         self.header(&token.reveal(), lifetime.as_secs().max(1))
     }
 
-    /// Returns the Set-Cookie header that takes it away.
+    /// Returns the `Set-Cookie` header that deletes the session.
     pub fn removal(&self) -> Result<HeaderValue, Problem> {
         self.header("", 0)
     }
 
-    /// `Lax`: a link from elsewhere opens a page of who is signed in, and nothing that changes something has the cookie.
+    /// Returns a `Set-Cookie` header. With `SameSite=Lax` the cookie is sent when a link on another site is followed,
+    /// but not with another site's `POST`.
     fn header(&self, value: &str, max_age_sec: i64) -> Result<HeaderValue, Problem> {
         let Self { name, path, is_secure } = self;
         let secure = if *is_secure { "; Secure" } else { "" };
@@ -77,11 +80,11 @@ impl SessionCookie {
     }
 }
 
-/// What a request has in its session cookie.
+/// The content of a request's session cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Brought {
+pub enum GivenSession {
     Session(SessionToken),
-    /// A text that cannot be a session of any server's.
+    /// A text that is not a session token of any server.
     Unknown,
 }
 
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_is_as_narrow_as_the_way_it_comes_allows() {
+    fn the_cookie_is_as_restricted_as_its_origin_allows() {
         let token = SessionToken::generate().unwrap();
         let prefix = ("x-forwarded-prefix", "/energy");
         let plain = ("x-forwarded-proto", "http");
@@ -158,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_cookie_of_the_own_way_is_read_wherever_it_stands() {
+    fn only_the_cookie_of_the_same_origin_is_read() {
         let token = SessionToken::generate().unwrap();
         let value = token.reveal();
         let found = |origin: &Origin, lines: &[&str]| SessionCookie::of(origin).read(&cookies(lines)).unwrap();
-        let own = Some(Brought::Session(token));
+        let own = Some(GivenSession::Session(token));
         let named = |name: &str| format!("{name}={value}");
         let (tls, plain) = (origin(&TLS), origin(&[]));
         for line in [
@@ -179,7 +182,10 @@ mod tests {
         }
         assert_eq!(found(&plain, &[&named(OF_HOST)]), None);
         for value in ["", "x", &format!("\"{value}\""), &value.to_uppercase()] {
-            assert_eq!(found(&plain, &[&format!("joulemark={value}")]), Some(Brought::Unknown));
+            assert_eq!(
+                found(&plain, &[&format!("joulemark={value}")]),
+                Some(GivenSession::Unknown)
+            );
         }
     }
 

@@ -1,22 +1,24 @@
+//! Verification of API keys.
+
 use subtle::ConstantTimeEq as _;
 
 use crate::http::{problem::Problem, state::AppState};
 use joulemark_experiment::access::{ApiKey, Standing, Token};
 use joulemark_measurement::clock;
 
-/// Compared with where there is no such key or session, so that an unknown id takes as long as a wrong secret.
+/// Compared with when the key or session does not exist, so that an unknown id takes as long as a wrong secret.
 const NO_DIGEST: [u8; 32] = [0; 32];
 
-/// Tells, in a time that does not depend on it, whether a digest is the one that is stored.
+/// Returns whether a digest equals the stored one, in constant time.
 pub fn is_digest(given: &[u8; 32], stored: Option<&[u8; 32]>) -> bool {
     let matches = bool::from(stored.unwrap_or(&NO_DIGEST).ct_eq(given));
     matches && stored.is_some()
 }
 
-/// Returns the key that a text is, and notes its use.
+/// Returns the API key of a text, and records its use.
 ///
 /// # Errors
-/// 401 for what is no key of this server's, or one that has ended.
+/// Returns 401 for a text that is not a key of this server, and for an expired or revoked key.
 pub async fn good_key(state: &AppState, text: &str) -> Result<ApiKey, Problem> {
     let unknown = || Problem::invalid_key("the key is not one of this server's");
     let token = Token::parse(text.trim()).ok_or_else(unknown)?;

@@ -1,3 +1,5 @@
+//! The times at which keys were last used, written to the database in batches.
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,22 +10,23 @@ use tokio_util::sync::CancellationToken;
 use joulemark_experiment::access::KeyId;
 use joulemark_store::Store;
 
-/// How long a key's use is kept here before it is written: one write for all requests of the time.
+/// Interval between two writes to the database.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// When keys were used last, gathered so that a request costs no write.
+/// The time of last use of each key, collected in memory so that a request costs no write.
 #[derive(Debug, Default)]
 pub struct LastUsed {
     pending: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
 impl LastUsed {
+    /// Records that a key was used.
     pub fn note(&self, id: &KeyId, now: Timestamp) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.insert(id.clone(), now);
     }
 
-    /// Writes from time to time until `leaving`.
+    /// Writes the collected times once per interval, until `leaving` is cancelled.
     pub async fn keep(&self, store: &Store, leaving: &CancellationToken) {
         while !leaving.is_cancelled() {
             tokio::select! {
@@ -33,7 +36,7 @@ impl LastUsed {
         }
     }
 
-    /// Writes what has gathered. What cannot be written waits for the next time: it is nothing to fail for.
+    /// Writes the collected times. If the database fails they stay for the next write.
     pub async fn write(&self, store: &Store) {
         let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
         if pending.is_empty() {
@@ -41,7 +44,7 @@ impl LastUsed {
         }
         let used: Vec<_> = pending.into_iter().collect();
         if let Err(error) = store.note_key_use(&used).await {
-            tracing::warn!(%error, "when keys were used last is written later");
+            tracing::warn!(%error, "the times at which keys were last used cannot be written now; they will be written later");
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             for (id, at) in used {
                 pending.entry(id).or_insert(at);

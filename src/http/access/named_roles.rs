@@ -1,3 +1,5 @@
+//! The roles of users whom a trusted proxy names.
+
 use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, HeaderName};
@@ -5,23 +7,23 @@ use axum::http::{HeaderMap, HeaderName};
 use crate::http::problem::Problem;
 use joulemark_experiment::access::Role;
 
-/// What those may do whom a trusted proxy names.
+/// The admin's assignment of roles to users named by a trusted proxy.
 #[derive(Clone, Debug)]
 pub struct NamedRoles {
-    /// Where neither the user nor one of their groups has a role.
+    /// Role of a user without an entry, none of whose groups has one.
     pub other: Role,
     pub of_users: BTreeMap<String, Role>,
-    /// In which the proxy names the user's groups; `None` where it names none.
+    /// Header in which the proxy lists the user's groups; `None` if it lists none.
     pub groups_header: Option<HeaderName>,
     pub of_groups: BTreeMap<String, Role>,
 }
 
 impl NamedRoles {
-    /// Returns the role of a user whom a trusted proxy named in these headers: their own, else the one of their groups
-    /// that may most.
+    /// Returns the role of a user whom a trusted proxy named in these headers: the user's own role, or else the highest
+    /// role of their groups.
     ///
     /// # Errors
-    /// 400 for groups that are no text. That the header is there once is checked before.
+    /// Returns 400 if the groups are not valid UTF-8. The caller of this function checks that the header occurs once.
     pub fn role_of(&self, name: &str, headers: &HeaderMap) -> Result<Role, Problem> {
         if let Some(role) = self.of_users.get(name) {
             return Ok(*role);
@@ -31,7 +33,8 @@ impl NamedRoles {
             return Ok(self.other);
         };
         let groups = std::str::from_utf8(value.as_bytes());
-        let groups = groups.map_err(|_| Problem::bad_header(header, "is no text; accepted are names in UTF-8"))?;
+        let groups =
+            groups.map_err(|_| Problem::bad_header(header, "is not valid UTF-8; accepted are names in UTF-8"))?;
         let roles = groups.split(',').filter_map(|group| self.of_groups.get(group.trim()));
         Ok(roles.max().copied().unwrap_or(self.other))
     }
@@ -61,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_s_own_role_goes_before_the_highest_of_their_groups_and_that_before_the_general_one() {
+    fn a_users_own_role_precedes_that_of_groups_and_the_general_one() {
         let roles = roles();
         for (name, groups, expected) in [
             ("ada", "lab", Role::Submitter),

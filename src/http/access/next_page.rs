@@ -1,4 +1,4 @@
-//! Where somebody who signs in wanted to go: a page of this service and of no other.
+//! The page to return to after signing in: always a page of this service.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ use super::person::is_of_a_person;
 use super::scope::{SIGN_IN, SIGN_OUT, is_page};
 
 const MAX_BYTES: usize = 2000;
-/// The page of the one form that takes a while to fill in.
+/// Path of the submission form, which takes a while to fill in.
 const FORM: &str = "/submit";
 
-/// A page of this service with its query, seen from the service's root and without a slash at the beginning, as in
+/// The path and query of a page of this service, relative to the service's root and without a leading slash, as in
 /// `experiments?state=queued`; empty for the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NextPage(String);
 
 impl NextPage {
-    /// Reads a page that a request names; `None` for anything that could lead elsewhere. What is accepted is less than
-    /// what a URL may be: the paths of pages have neither escapes nor colons.
+    /// Reads the page that a request names; `None` for anything that could lead to another site. Accepts less than a
+    /// URL may contain: the paths of pages have neither escapes nor colons.
     pub fn parse(text: &str) -> Option<Self> {
         let (path, query) = text.split_once('?').unwrap_or((text, ""));
         let of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
@@ -34,8 +34,8 @@ impl NextPage {
         good.then(|| Self(text.to_owned()))
     }
 
-    /// Returns the link to it from a page at depth one, such as the one to sign in. It begins with `./`, so that nothing
-    /// in it is read as a host or a scheme, and holds below whatever prefix a proxy puts before.
+    /// Returns the link to the page from a page at depth one, such as the sign-in page. It begins with `./`, so that no
+    /// part is read as a host or a scheme, and works below any prefix of a proxy.
     pub fn link(&self) -> String {
         format!("./{}", self.0)
     }
@@ -47,8 +47,7 @@ impl fmt::Display for NextPage {
     }
 }
 
-/// Returns what sends a person to where they sign in; `None` for a program, which is told the problem, and for who came
-/// with a key.
+/// Returns a redirect to the sign-in page for a person; `None` for a program, and for a request with an API key.
 pub fn to_sign_in(request: &Parts) -> Option<Response> {
     let path = request.uri.path();
     if !is_of_a_person(path, &request.headers) || request.headers.contains_key(header::AUTHORIZATION) {
@@ -56,7 +55,7 @@ pub fn to_sign_in(request: &Parts) -> Option<Response> {
     }
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     let reads = matches!(request.method, Method::GET | Method::HEAD);
-    // What they sent is not sent again by itself, but they come back to where they wrote it.
+    // A form is not sent again after signing in, but the person returns to the page of the form.
     let is_of_form = path == FORM;
     let target = if is_of_form { FORM } else { target };
     let next = target
@@ -67,7 +66,7 @@ pub fn to_sign_in(request: &Parts) -> Option<Response> {
         Some(NextPage(next)) if !next.is_empty() => format!("?next={}", utf8_percent_encode(&next, NON_ALPHANUMERIC)),
         _ => String::new(),
     };
-    // Relative, as all links: the path's beginning is the proxy's business.
+    // Relative, as all links are: only the proxy knows its own prefix.
     let up = "../".repeat(path.get(1..).unwrap_or_default().matches('/').count());
     let page = SIGN_IN.trim_start_matches('/');
     Some(Redirect::to(&format!("{up}{page}{query}")).into_response())
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_this_service_is_gone_on_to_with_its_query() {
+    fn a_page_of_this_service_is_accepted_with_its_query() {
         for good in [
             "",
             "?state=queued",
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_leads_elsewhere_is_gone_on_to() {
+    fn a_target_outside_this_service_is_refused() {
         for bad in [
             "//evil.example",
             "/evil",
@@ -173,7 +172,7 @@ mod tests {
                 );
             }
         }
-        // Their session ended while they wrote: what they sent is not sent again by itself.
+        // The session ended while the form was filled in: the form is not sent again.
         assert_eq!(
             sent_to("POST", "/submit", &[person]).as_deref(),
             Some("sign-in?next=submit")

@@ -1,3 +1,5 @@
+//! The client's address and the service's own URL, directly or as a trusted proxy reports them.
+
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderName, header::HOST, uri::Authority};
@@ -12,31 +14,32 @@ const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const MAX_PREFIX_BYTES: usize = 200;
 
-/// Whom the admin believes what they say of their clients.
+/// The proxies whose statements about their clients the admin trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     pub networks: Vec<IpNet>,
-    /// Whoever may use the socket.
+    /// Every program that can connect to the Unix socket.
     pub socket: bool,
 }
 
-/// Where a request came from and under which address its client knows this service.
+/// The client's address, and the URL at which the client reaches this service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub address: IpAddr,
     /// The other end of the connection is a proxy that the admin trusts.
     pub is_trusted_proxy: bool,
-    /// Scheme and host as the client sees them, `https://lab.example`; null where no proxy tells.
+    /// Scheme and host as the client sees them, `https://lab.example`; `None` if no proxy reports them.
     base: Option<String>,
-    /// What the proxy cut off the path's beginning; empty or `/…` without a slash at the end.
+    /// Path prefix that the proxy removed; empty, or `/…` without a trailing slash.
     prefix: String,
 }
 
-/// A header of a trusted proxy that cannot be used: its name, and what is wrong and accepted.
+/// A header of a trusted proxy that cannot be used: its name, and a text that says what is wrong and what is accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadHeader(pub HeaderName, pub String);
 
 impl Origin {
+    /// Returns the origin of a client that is not behind a trusted proxy.
     pub fn direct(address: IpAddr) -> Self {
         Self {
             address,
@@ -46,7 +49,8 @@ impl Origin {
         }
     }
 
-    /// Nobody but a trusted proxy is believed; what others send is as if it were not there.
+    /// Reads the origin from the connection and its headers. Forwarding headers of anybody but a trusted proxy are
+    /// ignored.
     pub fn read(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Result<Self, BadHeader> {
         if !trusted.has(peer) {
             return Ok(Self::direct(peer.address()));
@@ -59,7 +63,7 @@ impl Origin {
         })
     }
 
-    /// Has links begin with `base` where the admin gives one.
+    /// Replaces the start of links with `base`, if the admin configured one.
     pub fn known_as(self, base: Option<&str>) -> Self {
         match base {
             None => self,
@@ -71,12 +75,12 @@ impl Origin {
         }
     }
 
-    /// Tells whether the client talks to this service by TLS, as far as the admin or a trusted proxy says.
+    /// Returns whether the client reaches this service over TLS, according to the admin or a trusted proxy.
     pub fn is_https(&self) -> bool {
         self.base.as_deref().is_some_and(|base| base.starts_with("https://"))
     }
 
-    /// Returns the path below which the client sees this service, with a slash at both ends.
+    /// Returns the path at which the client reaches this service, with a slash at both ends.
     pub fn root_path(&self) -> String {
         let root = self.link("/");
         let behind_scheme = root.split_once("://").map_or(root.as_str(), |(_, rest)| rest);
@@ -84,13 +88,14 @@ impl Origin {
         path.to_owned()
     }
 
-    /// The address of one of this service's own paths, as the client can use it.
+    /// Returns the URL of a path of this service, as the client can use it.
     pub fn link(&self, path: &str) -> String {
         format!("{}{}{path}", self.base.as_deref().unwrap_or_default(), self.prefix)
     }
 }
 
 impl TrustedProxies {
+    /// Returns whether the peer is a trusted proxy.
     pub fn has(&self, peer: Peer) -> bool {
         match peer {
             Peer::Address(_) => self.contains(peer.address()),
@@ -103,13 +108,13 @@ impl TrustedProxies {
     }
 }
 
-/// From the right, where each proxy adds whom it talked to: the first one that is no trusted proxy. What stands further
-/// left, the client can have written itself.
+/// Returns the client's address from `X-Forwarded-For`. Each proxy appends the address that it talked to, so the client
+/// is the first untrusted address from the right. Entries further left may be forged by the client.
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Result<IpAddr, BadHeader> {
     let mut client = peer;
     let lines: Vec<_> = headers.get_all(FOR).iter().collect();
     for line in lines.into_iter().rev() {
-        let text = line.to_str().unwrap_or("bytes that are no text");
+        let text = line.to_str().unwrap_or("bytes that are not text");
         for entry in text.rsplit(',').map(str::trim) {
             client = entry
                 .parse::<IpAddr>()
@@ -131,6 +136,7 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Result
     Ok(client)
 }
 
+/// Returns the scheme and host that the proxy reports; `None` if it reports no scheme or no host.
 fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
     let Some(proto) = text(headers, &PROTO)? else {
         return Ok(None);
@@ -147,7 +153,7 @@ fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
     };
     let Some(host) = host else { return Ok(None) };
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    // Bracket by bracket as well: links are made of it.
+    // Parsed as well, so that brackets are balanced: links are built from it.
     if host.is_empty() || !host.bytes().all(good) || host.parse::<Authority>().is_err() {
         return Err(BadHeader(
             name,
@@ -157,6 +163,7 @@ fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
     Ok(Some(format!("{proto}://{host}")))
 }
 
+/// Returns the path prefix that the proxy reports, without a trailing slash.
 fn prefix(headers: &HeaderMap) -> Result<String, BadHeader> {
     let Some(given) = text(headers, &PREFIX)? else {
         return Ok(String::new());
@@ -179,7 +186,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
     let value = headers.get(name).map(|value| value.to_str());
     value
         .transpose()
-        .map_err(|_| BadHeader(name.clone(), "is no text".to_owned()))
+        .map_err(|_| BadHeader(name.clone(), "is not text".to_owned()))
 }
 
 #[cfg(test)]
@@ -210,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_by_the_socket_is_believed_where_the_admin_says_so_and_nowhere_else() {
+    fn headers_of_a_socket_connection_are_trusted_only_if_configured() {
         let said = map_of(&[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", "/energy")]);
         let by_socket = |headers: &HeaderMap, socket| {
             let networks = vec!["127.0.0.0/8".parse().unwrap()];
@@ -231,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed_whatever_they_send() {
+    fn headers_of_an_untrusted_client_are_ignored() {
         let forged = [
             ("x-forwarded-for", "127.0.0.1"),
             ("x-forwarded-proto", "gopher"),
@@ -243,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_last_whom_no_trusted_proxy_is() {
+    fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
         for (lines, expected) in [
             (vec![("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
             (vec![("x-forwarded-for", "127.0.0.1, 192.0.2.1,10.1.1.1")], "192.0.2.1"),
@@ -343,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_trusted_proxy_sends_is_checked_as_well() {
+    fn headers_of_a_trusted_proxy_are_checked() {
         for (name, value) in [
             ("x-forwarded-for", "192.0.2.1:1234"),
             ("x-forwarded-for", ""),
@@ -362,7 +369,7 @@ mod tests {
         assert_eq!(read(PROXY, &host).unwrap_err().0, "x-forwarded-host");
     }
 
-    /// A fuzz target; CONTRIBUTING.md says how to run it for longer. Each line of the bytes is a header's value.
+    /// A fuzz target; CONTRIBUTING.md says how to run it for longer. Each line of the input is the value of a header.
     #[test]
     fn any_forwarded_headers_are_read_or_refused() {
         const SEEDS: [&[u8]; 3] = [
@@ -392,7 +399,7 @@ mod tests {
                         assert!(is_link && link.parse::<axum::http::Uri>().is_ok(), "{link:?}");
                         assert!(link.bytes().all(|byte| byte.is_ascii_graphic()), "{link:?}");
                     }
-                    Err(BadHeader(_, why)) => assert!(why.contains("accepted") || why.contains("no text"), "{why}"),
+                    Err(BadHeader(_, why)) => assert!(why.contains("accepted") || why.contains("not text"), "{why}"),
                 }
             }
         });

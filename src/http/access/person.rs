@@ -1,13 +1,15 @@
+//! Recognition of requests that a person makes with a browser.
+
 use axum::http::{HeaderMap, header};
 
 use super::is_page;
 
-/// Tells whether a request is a person's with a browser: a page's path, and HTML is accepted.
+/// Returns whether a person with a browser made the request: it asks for a page and accepts HTML.
 pub fn is_of_a_person(path: &str, headers: &HeaderMap) -> bool {
     is_page(path) && accepts_html(headers)
 }
 
-/// Tells whether HTML is named among what the client accepts, as every browser does.
+/// Returns whether the `Accept` header names HTML, as that of every browser does.
 pub fn accepts_html(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter();
     let mut texts = values

@@ -1,3 +1,5 @@
+//! The admin's settings for access, and the state about callers while the server runs.
+
 use axum::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use jiff::SignedDuration;
@@ -9,44 +11,45 @@ use super::rate::RateLimit;
 use super::watch::KeysInUse;
 use crate::config::Limits;
 
-/// How callers are told apart.
+/// How callers are authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
-    /// Everybody on this host may do everything.
+    /// No authentication: every program on this host may do everything.
     None,
-    /// API keys, and names that a trusted proxy vouches for.
+    /// API keys, and names vouched for by a trusted proxy.
     Keys,
 }
 
-/// What the admin decided on access, and what is known of callers while the server runs.
+/// The access settings of the admin, and what the server records about callers while it runs.
 #[derive(Debug)]
 pub struct Access {
     pub authentication: Authentication,
     pub trusted_proxies: TrustedProxies,
-    /// What links begin with; `None` where each request says it.
+    /// Start of links; `None` if it is taken from each request.
     pub public_base: Option<String>,
-    /// Believed from a trusted proxy only.
+    /// Header with the user's name; read only from a trusted proxy.
     pub identity_header: Option<HeaderName>,
-    /// What those named by it may do.
+    /// Roles of the users named by that header.
     pub named_roles: NamedRoles,
+    /// Every caller may read everybody's prompts.
     pub share_prompts: bool,
-    /// From where the metrics are read without a key.
+    /// Networks from which the metrics may be read without a key.
     pub metrics_networks: Vec<IpNet>,
-    /// Web origins other than the service's own whose pages may use the API.
+    /// Web origins, besides the service's own, whose pages may use the API.
     pub cors_origins: Vec<HeaderValue>,
-    /// Largest accepted request body.
+    /// Maximum size of a request body in bytes.
     pub max_body_bytes: usize,
     pub limits: Limits,
     pub rate_limit: RateLimit,
-    /// How long a session lasts, unless its key ends before.
+    /// Lifetime of a session; it ends earlier with its key.
     pub session_lifetime: SignedDuration,
     pub last_used: LastUsed,
     pub keys_in_use: KeysInUse,
 }
 
 impl Access {
-    /// Returns how much of what runs out one caller may have, in percent. Without authentication nobody can be told from
-    /// anybody.
+    /// Returns the maximum share of a limited resource that one caller may hold, in percent. It is 100 without
+    /// authentication, where callers cannot be distinguished.
     pub fn share_percent(&self) -> u32 {
         match self.authentication {
             Authentication::None => 100,

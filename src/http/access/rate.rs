@@ -1,3 +1,5 @@
+//! The rate limit on requests.
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -5,21 +7,21 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 
 const NS_PER_MINUTE: u64 = 60 * NANOSECONDS_PER_SECOND as u64;
-/// Beyond so many callers those that have all of their allowance back are forgotten.
+/// Number of callers above which those with their full allowance are removed from the table.
 const PRUNE_AT: usize = 4096;
 
-/// So many requests a minute for each caller, by the generic cell rate algorithm (ITU-T I.371): a whole minute's
-/// allowance may come at once, then one at a time as it grows back.
+/// A limit on requests per minute for each caller, by the generic cell rate algorithm (ITU-T I.371). A full minute's
+/// allowance may be used at once; then requests pass at the rate at which it refills.
 #[derive(Debug)]
 pub struct RateLimit {
-    /// Nanoseconds in which one request's allowance grows back; 0 for no limit.
+    /// Nanoseconds in which the allowance for one request refills; 0 without a limit.
     interval_ns: u64,
-    /// By caller: when all of the allowance will be back, in nanoseconds of the monotonic clock.
+    /// For each caller, the time at which the full allowance is back, in nanoseconds of the monotonic clock.
     full_again_ns: Mutex<HashMap<String, u64>>,
 }
 
 impl RateLimit {
-    /// 0 for no limit.
+    /// Returns a limit of so many requests per minute; 0 means no limit.
     pub fn per_minute(requests: u32) -> Self {
         Self {
             interval_ns: NS_PER_MINUTE.checked_div(u64::from(requests)).unwrap_or(0),
@@ -27,15 +29,15 @@ impl RateLimit {
         }
     }
 
-    /// Takes one request's allowance.
+    /// Takes the allowance for one request.
     ///
     /// # Errors
-    /// The whole seconds, 1 or more, after which there is one again; nothing is taken then.
+    /// Returns the whole seconds, at least 1, until the next request is allowed; nothing is taken.
     pub fn take(&self, caller: &str, now: Monotonic) -> Result<(), u32> {
         if self.interval_ns == 0 {
             return Ok(());
         }
-        // Nothing can panic while it is held and leave the table half-changed.
+        // No code panics while the lock is held, so a poisoned table is still consistent.
         let mut table = self.full_again_ns.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= PRUNE_AT {
             table.retain(|_, full_again| *full_again > now.0);
@@ -91,7 +93,8 @@ mod tests {
     }
 
     proptest! {
-        /// Over any time no more pass than a minute's allowance and what grew back; who waits as told, passes.
+        /// In any period no more requests pass than one minute's allowance plus the refill. A caller that waits as long
+        /// as it was told passes.
         #[test]
         fn no_more_pass_than_is_allowed(per_minute in 1_u32..2000, gaps in proptest::collection::vec(0.0_f64..2.0, 1..300)) {
             let limit = RateLimit::per_minute(per_minute);

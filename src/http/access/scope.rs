@@ -1,23 +1,25 @@
+//! The one rule that gives each operation the role it requires.
+
 use axum::http::Method;
 
 use joulemark_experiment::access::Role;
 
-/// What an operation asks of its caller.
+/// The access that an operation requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Open to everybody: whether the service works, and how it is talked to.
+    /// Open to everybody: health checks, and the documentation of the API.
     Public,
     Needs(Role),
 }
 
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
-/// Files that are part of this program, the same for everybody.
+/// Files that are part of the program, the same for everybody.
 const PUBLIC_FOLDERS: [&str; 2] = ["/docs/", "/assets/"];
-/// Where a person says who they are, with a form.
+/// Path of the sign-in page.
 pub const SIGN_IN: &str = "/sign-in";
-/// Where they end their session, whatever their role.
+/// Path that ends a session, whatever the role.
 pub const SIGN_OUT: &str = "/sign-out";
-/// What programs ask for, with all that is below each: everything else is a page for people.
+/// Paths for programs, with everything below them. All other paths are pages for people.
 const FOR_PROGRAMS: [&str; 7] = [
     "/v1",
     "/metrics",
@@ -27,21 +29,21 @@ const FOR_PROGRAMS: [&str; 7] = [
     "/docs",
     "/assets",
 ];
-/// Nothing is changed by these, though they are asked with a body.
+/// Operations that change nothing although they use `POST`.
 const ASKED_BY_POST: [&str; 2] = ["/v1/flops", "/v1/compare"];
 const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
-/// Pages whose form nobody but a submitter may send.
+/// Pages whose form only submitters may send.
 const FOR_SUBMITTERS: [&str; 1] = ["/submit"];
 
-/// What the addresses that the admin lists (`metrics_from`) read without a key.
+/// The metrics, which the networks that the admin lists in `metrics_from` may read without a key.
 const METRICS: &str = "/metrics";
 
-/// Whether an address on the list for metrics may do this without a key.
-pub fn is_for_the_list(method: &Method, path: &str) -> bool {
+/// Returns whether a listed network may make this request without a key: a read of the metrics.
+pub fn is_open_to_listed_networks(method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && path == METRICS
 }
 
-/// Tells whether a path is a page for people, also where there is none of that name.
+/// Returns whether a path belongs to the pages for people, including paths that do not exist.
 pub fn is_page(path: &str) -> bool {
     let is_below = |folder: &&str| {
         path.strip_prefix(*folder)
@@ -50,8 +52,8 @@ pub fn is_page(path: &str) -> bool {
     !FOR_PROGRAMS.iter().any(is_below)
 }
 
-/// One rule for all paths, those that do not exist included: an operation that is added without a thought can be read by
-/// readers and asks for a submitter when it may change something.
+/// Returns the role that a request requires. The rule covers all paths, including unknown ones, so that a new operation
+/// is safe by default: reading requires a reader, anything else a submitter.
 pub fn scope_of(method: &Method, path: &str) -> Scope {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let posts = *method == Method::POST;
@@ -74,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_named_is_open_and_only_reading_it() {
+    fn only_listed_paths_are_public_and_only_for_reading() {
         for path in PUBLIC {
             assert_eq!(scope_of(&Method::GET, path), Scope::Public);
             assert_eq!(scope_of(&Method::POST, path), Scope::Needs(Role::Submitter));
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_change_something_needs_more_than_a_reader() {
+    fn changes_need_more_than_a_reader() {
         for method in [
             Method::POST,
             Method::PUT,
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_may_sign_in_and_who_is_signed_in_may_sign_out() {
+    fn everybody_may_sign_in_and_every_role_may_sign_out() {
         for method in [Method::GET, Method::HEAD, Method::POST] {
             assert_eq!(scope_of(&method, SIGN_IN), Scope::Public);
         }
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_programs_ask_for_is_no_page() {
+    fn paths_for_programs_are_not_pages() {
         for path in [
             "/v1",
             "/v1/",
@@ -152,12 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_for_readers_and_for_the_list() {
+    fn metrics_are_open_to_readers_and_listed_networks() {
         assert_eq!(scope_of(&Method::GET, METRICS), Scope::Needs(Role::Reader));
-        assert!(is_for_the_list(&Method::GET, METRICS));
-        assert!(!is_for_the_list(&Method::POST, METRICS));
+        assert!(is_open_to_listed_networks(&Method::GET, METRICS));
+        assert!(!is_open_to_listed_networks(&Method::POST, METRICS));
         for path in ["/metrics/", "//metrics", "/v1/experiments", "/metrics/../v1/audit"] {
-            assert!(!is_for_the_list(&Method::GET, path), "{path}");
+            assert!(!is_open_to_listed_networks(&Method::GET, path), "{path}");
         }
     }
 }

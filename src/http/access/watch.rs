@@ -1,5 +1,5 @@
-//! Looks again, for as long as an answer takes, whether its caller's key or session still stands: a stream, a wait or an
-//! export ends with it. One look serves all that are answered by the same key or session at the time.
+//! Repeated checks of the caller's key or session while an answer takes: a stream, a wait or an export ends when the
+//! key does. Answers under the same key share one check.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,21 +19,21 @@ use joulemark_experiment::access::{ApiKey, KeyId, Role, SessionId, Standing, Sto
 use joulemark_measurement::clock;
 use joulemark_store::{Store, StoreError};
 
-/// A database that does not answer says nothing of a key, and ends nothing.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum time for one check. If the database does not answer, the key is assumed valid.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What somebody came with.
+/// The key or session that a request was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Credential {
     Key(KeyId),
     Session(SessionId),
 }
 
-/// What was last read of the keys and sessions whose answers are under way.
+/// The latest state read of each key and session whose answers are under way.
 #[derive(Debug, Default)]
 pub struct KeysInUse(Mutex<HashMap<Credential, (Instant, Option<Seen>)>>);
 
-/// A key, and the session by which it was used.
+/// A key, or a session with its key, as read from the database.
 #[derive(Clone, Debug)]
 enum Seen {
     Key(ApiKey),
@@ -41,6 +41,7 @@ enum Seen {
 }
 
 impl Seen {
+    /// Reads the key or session; `None` if it does not exist.
     async fn read(store: &Store, credential: &Credential) -> Result<Option<Self>, StoreError> {
         Ok(match credential {
             Credential::Key(id) => store.key(id).await?.map(|stored| Self::Key(stored.key)),
@@ -48,7 +49,8 @@ impl Seen {
         })
     }
 
-    fn stands_for(&self, role: Role) -> bool {
+    /// Returns whether it is still valid and its key still has this role.
+    fn is_valid_for(&self, role: Role) -> bool {
         let now = clock::wall_now();
         let (standing, key) = match self {
             Self::Key(key) => (key.standing(now), key),
@@ -59,9 +61,9 @@ impl Seen {
 }
 
 impl KeysInUse {
-    /// Returns the key or session as it was at most `max_age` ago; `None` when there is none of this id.
+    /// Returns the key or session as it was at most `max_age` ago; `None` if it does not exist.
     async fn read(&self, store: &Store, id: &Credential, max_age: Duration) -> Result<Option<Seen>, StoreError> {
-        // Held while the database is asked, so that many who ask for one key at once ask it once.
+        // Held during the database query, so that concurrent checks of one key query once.
         let mut read = self.0.lock().await;
         if let Some((at, seen)) = read.get(id)
             && at.elapsed() < max_age
@@ -75,17 +77,17 @@ impl KeysInUse {
     }
 }
 
-/// Whose key or session is looked at, and what it must still be good for.
+/// The repeated check of one key or session, and the role that it must still have.
 pub struct Watch {
     state: AppState,
     id: Credential,
     role: Role,
-    /// Half of what the admin allows: the other half is for what was read a moment before.
+    /// Half of the time that the admin allows; the shared state may be older by the other half.
     period: Duration,
 }
 
 impl Watch {
-    /// Returns `None` for who came without a key: a proxy vouches for a name with each request.
+    /// Returns the check for a caller; `None` for a caller without a key, for whom a proxy vouches at each request.
     pub fn new(state: &AppState, caller: &Caller) -> Option<Self> {
         let session = caller.session_id().map(|id| Credential::Session(id.clone()));
         let key = || caller.key_id().map(|id| Credential::Key(id.clone()));
@@ -97,11 +99,11 @@ impl Watch {
         })
     }
 
-    /// Returns once the key or session no longer stands.
+    /// Waits until the key or session is no longer valid, and returns the problem to answer with.
     pub async fn ended(&self) -> Problem {
         loop {
             sleep(self.period).await;
-            if !self.still_stands().await {
+            if !self.is_still_valid().await {
                 return match self.id {
                     Credential::Key(_) => {
                         Problem::invalid_key("the key was revoked, has expired or lost its role meanwhile")
@@ -114,8 +116,8 @@ impl Watch {
         }
     }
 
-    /// Has the answer's body end with the key, where it goes out piece by piece: a stream of events, which is never whole,
-    /// in order, and any other broken off.
+    /// Ends the body of an answer when the key is no longer valid, if the body is streamed. An event stream, which has
+    /// no natural end, ends cleanly; any other body breaks off.
     pub fn over(self, response: Response) -> Response {
         if response.body().size_hint().exact().is_some() {
             return response;
@@ -123,41 +125,42 @@ impl Watch {
         let kind = response.headers().get(header::CONTENT_TYPE);
         let is_event_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         response.map(|body| {
-            let next_look = Instant::now() + self.period;
+            let next_check = Instant::now() + self.period;
             let pieces = stream::unfold(
-                Some((self, body.into_data_stream(), next_look)),
+                Some((self, body.into_data_stream(), next_check)),
                 move |going| async move {
-                    let (watch, mut body, mut next_look) = going?;
+                    let (watch, mut body, mut next_check) = going?;
                     loop {
                         tokio::select! {
-                            // First: who reads on after an hour gets no piece before the look.
+                            // Checked first: a client that pauses for an hour gets no more data before the check.
                             biased;
-                            () = sleep_until(next_look) => {
-                                if !watch.still_stands().await {
-                                    let broken = || Err(io::Error::other("the caller's key no longer stands").into());
+                            () = sleep_until(next_check) => {
+                                if !watch.is_still_valid().await {
+                                    let broken = || Err(io::Error::other("the caller's key is no longer valid").into());
                                     return (!is_event_stream).then(|| (broken(), None));
                                 }
-                                next_look = Instant::now() + watch.period;
+                                next_check = Instant::now() + watch.period;
                             }
                             piece = body.next() => {
                                 let piece: Result<Bytes, BoxError> = piece?.map_err(Into::into);
-                                return Some((piece, Some((watch, body, next_look))));
+                                return Some((piece, Some((watch, body, next_check))));
                             }
                         }
                     }
                 },
             );
-            // A compressor asks once more after the end.
+            // A compressor polls once more after the end.
             Body::from_stream(pieces.fuse())
         })
     }
 
-    async fn still_stands(&self) -> bool {
+    /// Returns whether the key is valid; `true` if the database does not answer.
+    async fn is_still_valid(&self) -> bool {
         let (keys, store) = (&self.state.access.keys_in_use, &self.state.resources.store);
-        match timeout(LOOK_TIMEOUT, keys.read(store, &self.id, self.period)).await {
-            Ok(Ok(seen)) => seen.is_some_and(|seen| seen.stands_for(self.role)),
+        match timeout(CHECK_TIMEOUT, keys.read(store, &self.id, self.period)).await {
+            Ok(Ok(seen)) => seen.is_some_and(|seen| seen.is_valid_for(self.role)),
             Ok(Err(error)) => {
-                tracing::debug!(%error, "a key cannot be looked at; what it opened goes on");
+                tracing::debug!(%error, "a key cannot be checked now; answers under it continue");
                 true
             }
             Err(_) => true,

@@ -1,4 +1,4 @@
-//! A fuzz target: whatever bytes come as a submission. CONTRIBUTING.md says how to run it for longer.
+//! A fuzz target that submits arbitrary bytes. CONTRIBUTING.md says how to run it for longer.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use joulemark_testkit::edits::edited;
@@ -28,7 +28,7 @@ fn submit(content_type: &'static str, bytes: &[u8]) {
             let count = problems.len();
             let written = body.as_written(problems);
             assert!(count > 0 && written.len() == count);
-            // A refusal repeats no more of a text than names it.
+            // An error message quotes only part of a long text.
             assert!(written.iter().all(|problem| problem.detail.len() < 10_000));
         }
     }

@@ -1,4 +1,4 @@
-//! YAML as people write it: what it reads otherwise than it looks is told in their own words.
+//! YAML documents: options of the reader, and error messages in terms of the text that the user wrote.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use serde_saphyr::{Error, NonFiniteFloatPolicy, Options, UserMessageFormatter};
 
 use joulemark_experiment::FieldProblem;
 
-/// What a value that has to be quoted is refused with.
+/// Part of the error message for a value that must be quoted.
 const WANTS_A_TEXT: &str = "accepted is a text";
 
-/// Leaves out what YAML makes of a text beyond what is written there: no number of `1_0`, which other readers take for a
-/// text, none of `.inf`, no bytes behind `!!binary`. A tag that means nothing here is refused.
+/// Returns options that keep plain YAML scalars as written. `1_0` stays a text, since other readers do not take it for
+/// a number; `.inf` stays a text, and `!!binary` is not decoded. Unknown tags are errors.
 pub fn options() -> Options {
     serde_saphyr::options! {
         underscored_numbers_as_strings: true,
@@ -22,21 +22,21 @@ pub fn options() -> Options {
     }
 }
 
-/// Returns what is wrong with a text that cannot be read.
+/// Returns the error message for a text that cannot be read.
 pub fn refusal(error: &Error) -> String {
     let error = error.without_snippet();
     if matches!(error, Error::MultipleDocuments { .. }) {
         return "the body holds several YAML documents; accepted is one document, which is one experiment".to_owned();
     }
     let said = error.render_with_formatter(&UserMessageFormatter);
-    // Its names for numbers are a language's.
+    // The library names number types after Rust's.
     let said = said
-        .replace("invalid u64", "no whole number")
-        .replace("invalid i64", "no whole number");
+        .replace("invalid u64", "not a whole number")
+        .replace("invalid i64", "not a whole number");
     format!("the body is not YAML: {}", by_code_point(&said))
 }
 
-/// Returns the text with each escape of a character, `\u{7}`, as its code point, `U+0007`.
+/// Replaces each character escape such as `\u{7}` by its code point, `U+0007`.
 fn by_code_point(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -48,8 +48,8 @@ fn by_code_point(text: &str) -> String {
     shown + rest
 }
 
-/// Returns the problems with each number, truth value and null as it is written in the text, and with the advice to quote
-/// one where a text is wanted.
+/// Returns the problems with each number, boolean and null shown as written in the text. Where a text is accepted, the
+/// message advises quotes.
 pub fn as_written(text: &str, document: &Value, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
     let Some(written) = written(text, document) else {
         return problems;
@@ -66,8 +66,8 @@ pub fn as_written(text: &str, document: &Value, problems: Vec<FieldProblem>) -> 
     problems.into_iter().map(explain).collect()
 }
 
-/// Returns a problem for each value that YAML reads otherwise than it is written: a number in other digits than ten, and
-/// one beyond all numbers.
+/// Returns a problem for each value that YAML reads differently from how it is written: a number that is not decimal,
+/// or one that is not finite.
 pub fn misread(text: &str, document: &Value) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     if may_be_misread(text)
@@ -78,7 +78,7 @@ pub fn misread(text: &str, document: &Value) -> Vec<FieldProblem> {
     problems
 }
 
-/// Spares most texts the second reading.
+/// Returns whether the text may hold such a value; most texts do not, and need no second reading.
 fn may_be_misread(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_other_base = |pair: &[u8]| pair[0] == b'0' && b"xXoObB".contains(&pair[1]);
@@ -88,6 +88,7 @@ fn may_be_misread(text: &str) -> bool {
     bytes.windows(2).any(is_other_base) || bytes.windows(4).any(|run| is_far(run) || is_named(run))
 }
 
+/// Adds a problem for each value whose reading differs from its text.
 fn compare(read: &Value, written: &Value, at: &str, problems: &mut Vec<FieldProblem>) {
     let of_key = |key: &str| format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
     match (read, written) {
@@ -115,13 +116,14 @@ fn compare(read: &Value, written: &Value, at: &str, problems: &mut Vec<FieldProb
     }
 }
 
+/// Returns whether a number is written in hexadecimal, octal or binary.
 fn is_in_other_digits(written: &str) -> bool {
     let digits = written.trim_start_matches(['+', '-']);
     let base = digits.as_bytes().get(1);
     digits.starts_with('0') && base.is_some_and(|base| b"xXoObB".contains(base))
 }
 
-/// Returns the document with each scalar as it is written.
+/// Returns the document with each scalar as it is written in the text; `None` if it cannot be read again.
 fn written(text: &str, document: &Value) -> Option<Value> {
     let mut options = options();
     options.null_as_string = true;
@@ -131,6 +133,7 @@ fn written(text: &str, document: &Value) -> Option<Value> {
     read.ok()
 }
 
+/// Returns the problem with the value as written, and with the advice to quote it if a text is accepted.
 fn quoted(problem: FieldProblem, value: &Value, written: &str) -> FieldProblem {
     let detail = match problem.detail.strip_prefix(&format!("is {value};")) {
         Some(accepted) if !written.is_empty() => format!("is {written};{accepted}"),
@@ -143,7 +146,7 @@ fn quoted(problem: FieldProblem, value: &Value, written: &str) -> FieldProblem {
     FieldProblem::new(problem.pointer, format!("{detail}{advice}"))
 }
 
-/// Reads a text whose document is known as the same document, each scalar as it is written.
+/// Reads a text whose document is known into the same document, with each scalar as written.
 struct Written<'a>(&'a Value);
 
 impl<'de> DeserializeSeed<'de> for Written<'_> {

@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/{id}/bundle`.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};
@@ -16,11 +18,12 @@ use crate::http::{access::Caller, extract::IdPath, problem::Problem, repeatable_
 use joulemark_analysis::{complete_rank_cycle, complete_report};
 use joulemark_measurement::RankCycle;
 
-/// Fetch a result with all that it is computed from
+/// Fetch a result with its raw data
 ///
-/// A tar: `manifest.json`, `report.json`, `readings.json` (what the meter read of the host in each cycle), a file each rank and cycle
-/// with its requests and tokens, one a device with its samples, and `SHA256SUMS`. `joulemark verify` computes every figure anew
-/// from it. Prompts and tokens are in it for whoever may read them. A body that breaks off is not whole: its end is missing.
+/// A tar archive with `manifest.json`, `report.json`, `readings.json` (the meter's readings of the host in each cycle),
+/// a file for each rank and cycle with its requests and tokens, a file for each device with its samples, and
+/// `SHA256SUMS`. `joulemark verify` computes every figure of the result from it again. It contains prompts and tokens
+/// if the caller may read them. An incomplete download lacks the end of the archive.
 #[utoipa::path(get, path = "/v1/experiments/{id}/bundle", tag = "experiments", operation_id = "getBundle",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
@@ -29,8 +32,8 @@ use joulemark_measurement::RankCycle;
             content((Vec<u8> = "application/x-tar"))),
         (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "Retention dropped its requests, as the server is set to; the results are kept.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "Its requests were deleted by this server's retention; the results are kept.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn bundle(
@@ -74,7 +77,7 @@ pub async fn bundle(
         .map(move |(place, series)| of_devices.entry(&bundle::device_name(place), &series?));
     let end = stream::once(async move { of_end.end() });
     let whole = head.chain(cycles).chain(devices).chain(end);
-    let whole = whole.inspect_err(|error| tracing::error!(%error, "a bundle breaks off"));
+    let whole = whole.inspect_err(|error| tracing::error!(%error, "a bundle is incomplete"));
     let mut response = Body::from_stream(whole).into_response();
     let name = format!("attachment; filename=\"joulemark-{id}.tar\"");
     let name = HeaderValue::from_str(&name).map_err(|_| Problem::internal())?;
@@ -84,6 +87,7 @@ pub async fn bundle(
     Ok(response)
 }
 
+/// Returns the measurements of a rank in a cycle, without token ids if they are withheld.
 fn as_shown(mut cycle: RankCycle, withheld: bool) -> RankCycle {
     complete_rank_cycle(&mut cycle);
     if withheld {
@@ -92,7 +96,7 @@ fn as_shown(mut cycle: RankCycle, withheld: bool) -> RankCycle {
     cycle
 }
 
-/// A tar that is written file by file. Clones write the same one.
+/// Writer of a tar archive with checksums. Clones share the checksums.
 #[derive(Clone)]
 struct Tar {
     folder: String,
@@ -107,11 +111,12 @@ impl Tar {
         }
     }
 
+    /// Returns the bytes of a file, or the problem to answer with.
     fn file(&self, name: &str, document: &impl Serialize) -> Result<Bytes, Problem> {
         self.entry(name, document).map_err(|_| Problem::internal())
     }
 
-    /// Returns the bytes of a file that holds a document.
+    /// Returns the bytes of a file that holds a document, and records its checksum.
     fn entry(&self, name: &str, document: &impl Serialize) -> Result<Bytes, axum::BoxError> {
         let mut content = serde_json::to_vec(document)?;
         content.push(b'\n');
@@ -120,6 +125,7 @@ impl Tar {
         self.wrapped(name, &content)
     }
 
+    /// Returns the bytes of a file with its header and padding.
     fn wrapped(&self, name: &str, content: &[u8]) -> Result<Bytes, axum::BoxError> {
         let path = format!("{}/{name}", self.folder);
         let size = content.len() as u64;
@@ -128,7 +134,7 @@ impl Tar {
         Ok([&header[..], content, &zeros].concat().into())
     }
 
-    /// Returns the bytes of the sums and of the end.
+    /// Returns the bytes of the checksums and the end of the archive.
     fn end(&self) -> Result<Bytes, axum::BoxError> {
         let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let last = self.wrapped(SUMS, sums.as_bytes())?;

@@ -1,3 +1,5 @@
+//! `POST /v1/compare`.
+
 use std::collections::HashSet;
 
 use axum::{Json, extract::State as AxumState, http::HeaderMap};
@@ -17,7 +19,8 @@ use joulemark_analysis::metrics::Metric;
 use joulemark_experiment::comparison::ComparisonAnswer;
 use joulemark_experiment::{ExperimentId, FieldProblem, Fields, MAX_PROBLEMS, brief};
 
-/// Results to compare. Give `ids` or `results`: the first is the baseline, each other one is held against it.
+/// Results to compare. Give `ids` or `results`. The first result is the baseline; each of the others is compared with
+/// it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -25,44 +28,47 @@ use joulemark_experiment::{ExperimentId, FieldProblem, Fields, MAX_PROBLEMS, bri
     "metrics": ["joules_per_output_token", "output_throughput"]
 }))]
 pub struct CompareRequest {
-    /// Experiments of this server that are completed, or were cancelled after a cycle, by their ids; and points of sweeps, as
-    /// `SWEEP/POINT`, whose unit is the repeat.
+    /// Ids of experiments of this server that completed, or were cancelled after at least one cycle. A point of a sweep
+    /// is written `SWEEP/POINT`; its samples are its repeats.
     #[schema(min_items = 2, max_items = 50)]
     ids: Option<Vec<String>>,
-    /// Results as `GET /v1/experiments/{id}/results` answers them, of any server; at least their `cycles`, `machine`, `loads`
-    /// and `experiment`.
+    /// Results of any server, as `GET /v1/experiments/{id}/results` answers them; at least their `cycles`, `machine`,
+    /// `loads` and `experiment`.
     #[schema(value_type = Option<Vec<Object>>, min_items = 2, max_items = 50)]
     results: Option<Vec<Value>>,
-    /// Names of metrics that are numbers. Default: `output_throughput`, `mean_ttft_ms`, `mean_tpot_ms`,
+    /// Names of numeric metrics. Default: `output_throughput`, `mean_ttft_ms`, `mean_tpot_ms`,
     /// `joules_per_output_token` and `tokens_per_joule`.
     #[schema(min_items = 1)]
     metrics: Option<Vec<String>>,
-    /// By so much of itself a figure may differ and be equivalent; above 0, up to 1. Default 0.02.
+    /// Relative difference up to which two values count as equivalent; above 0, at most 1. Default 0.02.
     #[schema(default = 0.02, exclusive_minimum = 0.0, maximum = 1.0)]
     margin: Option<f64>,
-    /// Compare also what had other work, or whose energy was metered otherwise; `notes` then say so. Default false.
+    /// Compare also results with different workloads or different energy metering; `notes` then name the differences.
+    /// Default false.
     #[schema(default = false)]
     force: Option<bool>,
 }
 
 const FIELDS: [&str; 5] = ["ids", "results", "metrics", "margin", "force"];
-/// Of results that are compared at once; each is read whole.
+/// Maximum number of results compared at once; each is read whole.
 const MAX_RESULTS: usize = 50;
 
 /// Compare results
 ///
-/// Each candidate's metrics are held against the baseline's, over their measured cycles, or the repeats of a sweep's point: the
-/// ratio with its 95 % interval, by Welch's t on logarithms, or over pairs where both are of a sweep that took turns, with p-values adjusted for the number of metrics by Holm, and a verdict. What had other prompts,
-/// lengths or handling of the end of a sequence is not compared, nor energies by another kind of source or of other parts;
-/// `not_compared` says why. docs/methodology.md has the formulas.
+/// Compares each candidate's metrics with those of the baseline, over their measured cycles or over the repeats of a
+/// sweep's point. For each metric it returns the ratio with its 95 % confidence interval, a p-value adjusted for the
+/// number of metrics by Holm's method, and a verdict. The interval comes from Welch's t on logarithms, or from pairs if
+/// both are points of a sweep whose points took turns. Results with different prompts, lengths or handling of the end
+/// of a sequence are not compared, nor energies from different kinds of source or of different parts; `not_compared`
+/// gives the reason. docs/methodology.md has the formulas.
 #[utoipa::path(post, path = "/v1/compare", tag = "experiments", operation_id = "compareResults",
     request_body(content((CompareRequest = "application/json"), (CompareRequest = "application/yaml"))),
     responses(
-        (status = 200, description = "What came of each metric.", body = ComparisonAnswer),
+        (status = 200, description = "The comparison of each metric.", body = ComparisonAnswer),
         (status = 400, description = "The body cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not a valid comparison, or there are no such results.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The comparison is not valid, or a result does not exist.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn compare(
@@ -83,10 +89,10 @@ pub async fn compare(
     answered.map(Json).map_err(refused)
 }
 
-/// Answers what a document asks, which is the body of the operation.
+/// Returns the comparison that a document asks for, which has the form of the operation's body.
 ///
 /// # Errors
-/// Returns what is wrong with each field; or a [`Problem`] where the database fails.
+/// Returns the problems of each field, or a [`Problem`] if the database fails.
 pub async fn answer(
     asked_by: (&AppState, &Caller),
     document: &Value,
@@ -97,16 +103,17 @@ pub async fn answer(
     }
 }
 
-/// What is asked.
+/// A comparison that was asked for.
 struct Question {
     of: Of,
     metrics: Vec<&'static Metric>,
     options: ComparisonOptions,
 }
 
+/// The results to compare.
 enum Of {
     Ids(Vec<Named>),
-    /// Those of the document.
+    /// Those inside the document.
     Results,
 }
 
@@ -131,6 +138,7 @@ impl Question {
     }
 }
 
+/// Reads a comparison from a document.
 fn parse(document: &Value) -> Result<Question, Vec<FieldProblem>> {
     let Some(object) = document.as_object() else {
         let detail = "accepted is an object with `ids` or `results`";
@@ -160,13 +168,13 @@ fn parse(document: &Value) -> Result<Question, Vec<FieldProblem>> {
 fn read_of(fields: &mut Fields<'_>) -> Option<Of> {
     match (fields.value("ids"), fields.value("results")) {
         (Some(_), Some(_)) => {
-            fields.problem("results", "is there beside ids; accepted is one of both");
+            fields.problem("results", "is given together with ids; accepted is one of them");
             None
         }
         (None, None) => {
             fields.problem(
                 "ids",
-                "is missing; accepted are the ids of 2 to 50 experiments, or `results` in their place",
+                "is missing; accepted are the ids of 2 to 50 experiments, or `results` instead",
             );
             None
         }
@@ -178,7 +186,7 @@ fn read_of(fields: &mut Fields<'_>) -> Option<Of> {
                     continue;
                 };
                 if ids.contains(&id) {
-                    let detail = "is there twice; a result is not compared with itself";
+                    let detail = "occurs twice; a result is not compared with itself";
                     fields.problem_at(&format!("ids/{place}"), detail);
                 }
                 ids.push(id);
@@ -210,9 +218,12 @@ fn read_id(fields: &mut Fields<'_>, place: usize, item: &Value) -> Option<Named>
     id
 }
 
-/// Returns the metrics that are asked for, or those that are compared without.
+/// Returns the requested metrics, or the default ones.
 fn read_metrics(fields: &mut Fields<'_>) -> Vec<&'static Metric> {
-    let accepted = format!("a list of at least one metric's name, such as {}", DEFAULT_METRICS[0]);
+    let accepted = format!(
+        "a list of at least one name of a metric, such as {}",
+        DEFAULT_METRICS[0]
+    );
     let Some(items) = fields.read("metrics", &accepted, |value| {
         value.as_array().filter(|items| !items.is_empty())
     }) else {
@@ -222,11 +233,11 @@ fn read_metrics(fields: &mut Fields<'_>) -> Vec<&'static Metric> {
     for (place, item) in items.iter().enumerate() {
         let named = item.as_str().ok_or_else(|| {
             let shown = brief(item);
-            format!("is {shown}; accepted is a metric's name")
+            format!("is {shown}; accepted is the name of a metric")
         });
         match named.and_then(metric_named) {
             Ok(metric) if metrics.iter().any(|known| known.name == metric.name) => {
-                fields.problem_at(&format!("metrics/{place}"), "is there twice; accepted is each once");
+                fields.problem_at(&format!("metrics/{place}"), "occurs twice; accepted is each name once");
             }
             Ok(metric) => metrics.push(metric),
             Err(detail) => fields.problem_at(&format!("metrics/{place}"), detail),
@@ -245,7 +256,7 @@ fn read_all(results: &Value, metrics: &[&'static Metric]) -> Result<Vec<Subject>
         if id.is_some_and(|id| !seen.insert(id)) {
             problems.push(FieldProblem::new(
                 format!("{base}/id"),
-                "is there twice; a result is not compared with itself",
+                "occurs twice; a result is not compared with itself",
             ));
         }
         match read_result(value, &base, id.map_or(base.clone(), str::to_owned)) {
@@ -261,7 +272,7 @@ fn read_all(results: &Value, metrics: &[&'static Metric]) -> Result<Vec<Subject>
     }
 }
 
-/// Reads results one after the other: each may hold megabytes, of which little is kept.
+/// Reads stored results one after the other. Each may hold megabytes, of which little is needed.
 async fn look_up(
     state: &AppState,
     caller: &Caller,
@@ -288,6 +299,7 @@ async fn look_up(
     })
 }
 
+/// Returns the measured result of an experiment, or why it has none.
 async fn result_of(
     state: &AppState,
     caller: &Caller,
@@ -298,7 +310,7 @@ async fn result_of(
         return Ok(Err(format!("there is no experiment {id}")));
     };
     let Some(report) = store.report(id).await? else {
-        return Ok(Err(format!("is {}, and has no results", record.state)));
+        return Ok(Err(format!("is {} and has no results", record.state)));
     };
     Ok(Ok(measured(record, report, caller)))
 }
@@ -315,7 +327,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_left_out_has_its_default() {
+    fn omitted_fields_have_their_defaults() {
         let document = json!({"ids": IDS, "force": null});
         let question = parse(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
         let names: Vec<_> = question.metrics.iter().map(|metric| metric.name).collect();
@@ -331,8 +343,8 @@ mod tests {
     fn every_problem_is_named_with_what_is_accepted() {
         for (document, pointer, accepted) in [
             (json!([]), "", "`ids` or `results`"),
-            (json!({}), "/ids", "`results` in their place"),
-            (json!({"ids": IDS, "results": [{}, {}]}), "/results", "one of both"),
+            (json!({}), "/ids", "`results` instead"),
+            (json!({"ids": IDS, "results": [{}, {}]}), "/results", "one of them"),
             (json!({"ids": [IDS[0]]}), "/ids", "2 to 50"),
             (json!({"ids": vec![IDS[0]; 51]}), "/ids", "2 to 50"),
             (json!({"ids": IDS[0]}), "/ids", "a list"),
@@ -356,7 +368,7 @@ mod tests {
             (
                 json!({"ids": IDS, "metrics": ["mean_ttft_ms", "mean_ttft_ms"]}),
                 "/metrics/1",
-                "each once",
+                "each name once",
             ),
             (json!({"ids": IDS, "Metrics": []}), "/Metrics", "did you mean"),
         ] {

@@ -1,5 +1,5 @@
-//! Tables for other programs. An export is written while it is sent, one part after the other, whatever its length: rows
-//! are read and written on threads of their own, one at a time, since the experiments that run are being measured.
+//! Tables for other programs. An export is written while it is sent, whatever its length. Rows are read and written on
+//! separate threads, a few at a time, so that exports disturb running measurements little.
 
 pub mod asked;
 mod columns;

@@ -1,3 +1,5 @@
+//! The filters and the order of lists and exports.
+
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use serde::Deserialize;
@@ -10,7 +12,7 @@ use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::quoted;
 use joulemark_store::{ListOrder, ListQuery};
 
-/// Which experiments, and in which order. All that is given must hold; `label` may be repeated.
+/// Filters and order of experiments. All given filters must match; `label` may be repeated.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
@@ -27,25 +29,25 @@ pub struct FilterParameters {
     /// Only experiments of this `user`.
     #[param(example = "ada")]
     user: Option<String>,
-    /// Only experiments that this authenticated name submitted.
+    /// Only experiments submitted by this authenticated user.
     #[param(example = "ada")]
     submitter: Option<String>,
-    /// Only experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
+    /// Only experiments with this label, as `name=value`. May be repeated up to 16 times; all of the labels must match.
     #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
     label: Vec<String>,
-    /// Only experiments of this sweep, by its id.
+    /// Only experiments of the sweep with this id.
     #[param(value_type = Option<String>, format = "uuid")]
     sweep: Option<String>,
-    /// Only experiments accepted at this time (RFC 3339) or later.
+    /// Only experiments accepted at or after this time (RFC 3339).
     #[param(value_type = Option<String>, format = "date-time")]
     created_after: Option<String>,
     /// Only experiments accepted before this time (RFC 3339).
     #[param(value_type = Option<String>, format = "date-time")]
     created_before: Option<String>,
-    /// Only experiments finished at this time (RFC 3339) or later; in an order by `finished_at`.
+    /// Only experiments finished at or after this time (RFC 3339). Requires an order by `finished_at`.
     #[param(value_type = Option<String>, format = "date-time")]
     finished_after: Option<String>,
-    /// Only experiments finished before this time (RFC 3339); in an order by `finished_at`.
+    /// Only experiments finished before this time (RFC 3339). Requires an order by `finished_at`.
     #[param(value_type = Option<String>, format = "date-time")]
     finished_before: Option<String>,
     #[param(schema_with = sort_schema, required = false)]
@@ -59,14 +61,15 @@ const SORTS: [(&str, ListOrder); 4] = [
     ("finished_at", ListOrder::FirstFinishedFirst),
 ];
 
+/// Returns the schema of the parameter `sort`.
 fn sort_schema() -> Object {
     let names = SORTS.map(|(name, _)| name);
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(names))
         .description(Some(
-            "The order; with a minus the latest first. By `finished_at` only finished experiments are listed. The default \
-             is `-created_at`, and `-finished_at` where `finished_after` or `finished_before` is given.",
+            "The order; a minus means the latest first. Only finished experiments are listed by `finished_at`. The default \
+                     is `-created_at`, or `-finished_at` if `finished_after` or `finished_before` is given.",
         ))
         .build()
 }
@@ -74,10 +77,10 @@ fn sort_schema() -> Object {
 const A_TIME: &str = "is a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z, a + in it written %2B";
 
 impl FilterParameters {
-    /// Returns what the store is asked for.
+    /// Returns the query for the store.
     ///
     /// # Errors
-    /// Returns a [`Problem`] that names a parameter that cannot be read, or that does not go with another one.
+    /// Returns a [`Problem`] that names a parameter which cannot be read or contradicts another one.
     pub fn query(self) -> Result<ListQuery, Problem> {
         let finished_from = read_time("finished_after", self.finished_after)?;
         let finished_before = read_time("finished_before", self.finished_before)?;
@@ -92,7 +95,7 @@ impl FilterParameters {
             (None, Some(_)) => ListOrder::LastFinishedFirst,
             (None, None) => ListOrder::default(),
         };
-        // An id says when it was made, so that a range of times is a range of ids.
+        // An id contains the time of its creation, so a range of times is a range of ids.
         let first_at = |time: Option<Timestamp>| time.map(ExperimentId::first_at);
         Ok(ListQuery {
             state: self.state.as_deref().map(read_state).transpose()?,
@@ -116,7 +119,7 @@ impl FilterParameters {
     }
 }
 
-/// The parameters of a filter beside those of one operation.
+/// The filter parameters together with those of one operation.
 #[derive(Debug, Deserialize)]
 pub struct Filtered<T> {
     #[serde(flatten)]
@@ -135,41 +138,42 @@ impl<T: IntoParams> IntoParams for Filtered<T> {
     }
 }
 
-/// Returns the state of this name.
+/// Returns the state with this name.
 ///
 /// # Errors
-/// Returns a [`Problem`] that says which states there are.
+/// Returns a [`Problem`] that lists the states.
 pub fn read_state(text: &str) -> Result<State, Problem> {
     let states = State::ALL.map(State::as_str).join(", ");
     text.parse()
         .map_err(|_| refuse("state", text, &format!("are {states}")))
 }
 
-/// Returns the name and value of a label written as `name=value`.
+/// Reads a label written as `name=value`.
 ///
 /// # Errors
-/// Returns a [`Problem`] where it is written otherwise.
+/// Returns a [`Problem`] if it is not written so.
 pub fn read_label(text: &str) -> Result<(String, String), Problem> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let (name, value) = pair.ok_or_else(|| refuse("label", text, "is name=value"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Returns the id of a sweep.
+/// Reads the id of a sweep.
 ///
 /// # Errors
-/// Returns a [`Problem`] where it is none.
+/// Returns a [`Problem`] if it is not a UUID.
 pub fn read_sweep(text: &str) -> Result<ExperimentId, Problem> {
     text.parse().map_err(|_| refuse("sweep", text, "is a sweep's UUID"))
 }
 
+/// Reads the time of a parameter.
 fn read_time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
     let time = text.map(|text| nearest_time(&text).ok_or_else(|| refuse(name, &text, A_TIME)));
     time.transpose()
 }
 
-/// Returns the time that RFC 3339 writes so; of one beyond those that can be told, in the last days of the year 9999, the
-/// last that can: nothing lies between the two.
+/// Returns the time that RFC 3339 denotes. Times in the last days of the year 9999 cannot be represented; they become
+/// the last time that can, and no experiment lies in between.
 fn nearest_time(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse() {
         return Some(time);
@@ -177,7 +181,7 @@ fn nearest_time(text: &str) -> Option<Timestamp> {
     let pieces = Pieces::parse(text).ok()?;
     let (time, offset) = (pieces.time()?, pieces.to_numeric_offset()?);
     let local = pieces.date().to_datetime(time);
-    // Refused as a time, so it is too far from 1970, on one side or the other.
+    // It could not be represented, so it is too far from 1970 in one direction.
     offset.to_timestamp(local).is_err().then(|| {
         if local.year() > 0 {
             Timestamp::MAX
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_add_up_and_a_value_may_hold_an_equals_sign() {
+    fn all_labels_apply_and_a_value_may_contain_an_equals_sign() {
         let query = read(&[
             ("label", "team=a"),
             ("label", "run=x=1"),
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_on_the_finish_orders_by_it_and_contradicts_another_order() {
+    fn a_bound_on_finished_at_implies_that_order_and_excludes_others() {
         let time = "2020-01-01T00:00:00Z";
         assert_eq!(read(&[]).unwrap().order, ListOrder::NewestFirst);
         assert_eq!(
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_at_the_end_of_all_years_is_taken_as_the_last_one() {
+    fn a_time_beyond_the_last_representable_one_becomes_that() {
         let before = |text: &str| read(&[("created_before", text)]).unwrap().before.unwrap();
         let end = before("9999-12-31T23:59:59Z");
         for text in [

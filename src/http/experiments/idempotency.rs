@@ -1,4 +1,4 @@
-//! `Idempotency-Key`, as draft-ietf-httpapi-idempotency-key-header-07 describes it.
+//! `Idempotency-Key`, following draft-ietf-httpapi-idempotency-key-header-07.
 
 use axum::http::{HeaderMap, HeaderName};
 use jiff::{Timestamp, ToSpan};
@@ -9,19 +9,19 @@ use crate::http::access::Caller;
 use crate::http::problem::Problem;
 use joulemark_store::IdempotencyKey;
 
-/// Set on the answer to a submission whose key came before.
+/// Header of the answer to a repeated submission.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const HEADER: &str = "idempotency-key";
 const MAX_CHARACTERS: usize = 255;
-/// Longer than any client goes on trying.
+/// Lifetime of a key; no client retries for longer.
 const LIFETIME_HOURS: i64 = 24;
 
-/// The submission's key, if it has one. Two bodies are the same when they say the same, in whatever order and spacing,
-/// as JSON or as YAML.
+/// Returns the idempotency key of a submission; `None` without the header. Two bodies are equal if they hold the same
+/// document, in any order and spacing, as JSON or YAML.
 ///
 /// # Errors
-/// A [`Problem`] for a header that is there twice, is empty, too long, or not visible ASCII.
+/// Returns a [`Problem`] if the header occurs twice, is empty, too long, or contains anything but visible ASCII.
 pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = headers.get_all(HEADER).iter();
     let Some(value) = given.next() else { return Ok(None) };
@@ -30,7 +30,7 @@ pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Opt
         Problem::invalid_parameter("Idempotency-Key", format!("{what}; {accepted}"))
     };
     if given.next().is_some() {
-        return Err(refuse("is there twice"));
+        return Err(refuse("occurs twice"));
     }
     let text = value.to_str().map_err(|_| refuse("is not ASCII"))?.trim();
     let key = text
@@ -38,13 +38,16 @@ pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Opt
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text);
     if key.is_empty() || key.len() > MAX_CHARACTERS || !key.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(refuse(&format!("has {} characters or a blank", key.len())));
+        return Err(refuse(&format!(
+            "has {} characters, or one that is not allowed",
+            key.len()
+        )));
     }
     Ok(Some(key_of(key.to_owned(), sha256(document), now)))
 }
 
-/// Returns the key of a page's form: each form has a name of its own, and what is changed in it is another submission, so that
-/// only the same form with the same experiment is taken for a repeat.
+/// Returns the idempotency key of a page's form. It depends on the form's name and its content, so that only the same
+/// form with the same experiment counts as a repetition.
 pub fn of_form(name: &str, document: &Value, now: Timestamp) -> IdempotencyKey {
     let body_sha256 = sha256(document);
     key_of(format!("form\n{name}\n{body_sha256}"), body_sha256, now)
@@ -58,13 +61,14 @@ fn key_of(key: String, body_sha256: String, now: Timestamp) -> IdempotencyKey {
     }
 }
 
+/// Returns the SHA-256 of a document in canonical form, in hex.
 fn sha256(document: &Value) -> String {
     let mut canonical = String::new();
     write_sorted(document, &mut canonical);
     hex::encode(Sha256::digest(canonical.as_bytes()))
 }
 
-/// The key as this caller's own: another's of the same text is another key, so that nobody is shown what is not theirs.
+/// Returns the key within the caller's namespace, so that equal keys of two callers are different.
 pub fn of_caller(key: IdempotencyKey, caller: &Caller) -> IdempotencyKey {
     match caller.actor().name {
         Some(name) => IdempotencyKey {
@@ -75,7 +79,7 @@ pub fn of_caller(key: IdempotencyKey, caller: &Caller) -> IdempotencyKey {
     }
 }
 
-/// JSON with each object's keys in order.
+/// Writes JSON with the keys of each object sorted.
 fn write_sorted(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_and_bare_are_one_key_and_none_is_none() {
+    fn quoted_and_unquoted_keys_are_equal() {
         let document = json!({});
         assert_eq!(read_key(&[], &document), Ok(None));
         let (bare, quoted) = (read_key(&["abc-1"], &document), read_key(&["\"abc-1\""], &document));
@@ -124,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_is_the_same_and_no_more() {
+    fn equal_documents_have_equal_digests_and_others_do_not() {
         let sha256 = |document: Value| read_key(&["k"], &document).unwrap().unwrap().body_sha256;
         let one = sha256(json!({"a": [1, {"x": 1, "y": null}], "b": "c"}));
         assert_eq!(one, sha256(json!({"b": "c", "a": [1, {"y": null, "x": 1}]})));
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_none_is_refused_with_what_is_accepted() {
+    fn an_invalid_key_is_refused_with_what_is_accepted() {
         let long: &'static str = "x".repeat(256).leak();
         for values in [&["a", "b"][..], &[""], &["\"\""], &["a b"], &[long]] {
             let problem = read_key(values, &json!({})).unwrap_err();

@@ -1,3 +1,5 @@
+//! `GET /v1/experiments`.
+
 use std::collections::HashMap;
 
 use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
@@ -15,18 +17,18 @@ use crate::http::{access::Caller, problem::Problem, state::AppState};
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_store::{Cursor, ListQuery, Record, Version};
 
-/// Of the documents on a page: 500 experiments with prompts of their own could come to gigabytes.
+/// Maximum size of the documents on a page: 500 experiments with their own prompts could take gigabytes.
 const MAX_BYTES: usize = 8 << 20;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageParameters {
-    /// Experiments on a page, 1 to 500; default 50. A page of more than 8 MiB ends earlier.
+    /// Maximum number of experiments on a page, 1 to 500; default 50. A page ends earlier at 8 MiB.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next_cursor` of the page before, asked for in the same order.
+    /// The `next_cursor` of the previous page, which must have the same order.
     cursor: Option<String>,
-    /// Only these fields of each item, up to 256, separated by commas, with dots for what is within:
+    /// Only these fields of each item: up to 256 names, separated by commas, with dots for nested fields, as in
     /// `id,state,decoder.seed`.
     #[param(example = "id,state,model_name,decoder.seed", min_length = 1)]
     fields: Option<String>,
@@ -37,21 +39,21 @@ pub struct PageParameters {
 pub struct ExperimentPage {
     /// The experiments of this page.
     pub items: Vec<Experiment>,
-    /// What to pass as `cursor` for the next page; null on the last.
+    /// Value of `cursor` for the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
 /// List experiments
 ///
-/// In pages, newest first unless `sort` says otherwise. An experiment is on one page only, whatever is submitted or
-/// finishes meanwhile.
+/// In pages, newest first unless `sort` says otherwise. Each experiment is on one page only, even if others are
+/// submitted or finish in the meantime.
 #[utoipa::path(get, path = "/v1/experiments", tag = "experiments", operation_id = "listExperiments",
     params(PageParameters, FilterParameters,
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
-        (status = 200, description = "A page of experiments; with `fields`, only those of each.", body = ExperimentPage,
-            headers(("ETag" = String, description = "Of this page, as it was."))),
-        (status = 304, description = "The page is as `If-None-Match` says."),
+        (status = 200, description = "A page of experiments; with `fields`, only those fields of each.", body = ExperimentPage,
+            headers(("ETag" = String, description = "The entity tag of the page."))),
+        (status = 304, description = "The page still has the tag in `If-None-Match`."),
         (status = 400, description = "A parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -99,17 +101,17 @@ pub async fn list(
     })
 }
 
-/// Returns where what waits stands; of a list without any nothing is looked up.
+/// Returns the queue positions of the queued experiments; empty without a query if none is queued.
 async fn positions(state: &AppState, records: &[Record]) -> HashMap<ExperimentId, u64> {
     if records.iter().all(|record| record.state != State::Queued) {
         return HashMap::new();
     }
     let positions = state.scheduler.positions().await;
-    let positions = positions.inspect_err(|error| tracing::warn!(%error, "the queue cannot be looked at"));
+    let positions = positions.inspect_err(|error| tracing::warn!(%error, "the queue cannot be read"));
     positions.unwrap_or_default()
 }
 
-/// Returns what the store is asked for, and which fields are shown.
+/// Returns the query for the store, and the fields to show.
 ///
 /// # Errors
 /// Returns a [`Problem`] that names a parameter which cannot be read.
@@ -120,7 +122,7 @@ pub fn read(Filtered { own, filter }: Filtered<PageParameters>) -> Result<(ListQ
     let fields = fields.transpose()?.unwrap_or_default();
     let query = filter.query()?;
     if after.is_some_and(|cursor| !cursor.is_of(query.order)) {
-        let detail = "is of a list with another sort; accepted is next_cursor of a page in the same order";
+        let detail = "is of a list with another sort; accepted is the next_cursor of a page in the same order";
         return Err(Problem::invalid_parameter("cursor", detail));
     }
     Ok((ListQuery { limit, after, ..query }, fields))
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_goes_on_in_its_own_order_only() {
+    fn a_cursor_is_valid_only_in_its_own_order() {
         let id = ExperimentId::generate().to_string();
         assert!(read_pairs(&[("cursor", &id)]).is_ok());
         assert!(read_pairs(&[("cursor", &id), ("sort", "created_at")]).is_ok());

@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/{id}/manifest`.
+
 use axum::Json;
 use axum::extract::State as AxumState;
 use jiff::Timestamp;
@@ -12,77 +14,79 @@ use joulemark_experiment::{DroppedPrompts, ExperimentId, PromptIdentity, Prompts
 use joulemark_measurement::{CapabilityCard, LoadReport, Machine};
 use joulemark_store::Record;
 
-/// Of a manifest's form: a later one that is read otherwise has another.
+/// Version of the manifest's format; it changes when an older server would misread a manifest.
 pub const MANIFEST_VERSION: u32 = 1;
 
-/// Everything that decides an experiment's result. `POST /v1/experiments` takes it again.
+/// Everything that determines an experiment's result. `POST /v1/experiments` accepts it to repeat the experiment.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Manifest {
-    /// Version of this document's form.
+    /// Version of this document's format.
     #[schema(example = 1)]
     pub manifest: u32,
     pub id: ExperimentId,
-    /// `completed`, or `cancelled` after a cycle.
+    /// `completed`, or `cancelled` after at least one cycle.
     pub state: State,
-    /// When it was accepted, RFC 3339.
+    /// Time of acceptance, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: Timestamp,
-    /// When it was completed or cancelled, RFC 3339.
+    /// Time of completion or cancellation, RFC 3339.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub finished_at: Option<Timestamp>,
-    /// The experiment as it was run, defaults filled in.
+    /// The experiment as it was run, with defaults filled in.
     pub experiment: Spec,
-    /// How many prompts are left out of `experiment`, because they are another's; null when it is whole.
+    /// Number of prompts that `experiment` omits because the caller may not read them; null if none is omitted.
     pub prompts_withheld: Option<u32>,
-    /// What was in `experiment.prompts` before this server dropped it; null where nothing was dropped.
+    /// Description of `experiment.prompts` if this server has deleted them; null otherwise.
     pub prompts_dropped: Option<DroppedPrompts>,
     pub prompts: ManifestPrompts,
-    /// The model's files by their hashes, tokenizer and chat template among them.
+    /// The model's files with their hashes, including tokenizer and chat template.
     pub model: ModelFacts,
-    /// How each rank's model was loaded.
+    /// Report on the loading of each rank's model.
     pub loads: Vec<LoadReport>,
-    /// What the engine honours, where it is a server; null for an engine that is none.
+    /// Capabilities of the engine if it is a server; null for other engines.
     pub capabilities: Option<CapabilityCard>,
     pub machine: Machine,
-    /// The build and the host's settings; null in results of before they were told.
+    /// The build of the program and the host's settings; null in results of versions that did not record them.
     pub conditions: Option<Box<RunConditions>>,
     pub seeds: Seeds,
-    /// A digest of all answers, by which a repetition is told to have given the same; null where they are another's or not known.
+    /// A digest of all answers, which shows whether a repetition gave the same; null if the caller may not read the
+    /// prompts, or if it is unknown.
     pub outputs: Option<OutputsDigest>,
 }
 
-/// Which prompts were sent, in words and a hash that are equal for equal prompts and hold none of their text.
+/// Identity of the prompts: a description and a hash that are equal for equal prompts and contain none of their text.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ManifestPrompts {
-    /// Null where they are another's own texts.
+    /// Null if the caller may not read the prompts.
     pub description: Option<String>,
-    /// SHA-256, hex: of the file that they come from, of own texts as one JSON list (as in `prompts_dropped`), else of
-    /// `description`. Null where they are another's own texts: whoever guesses a text would know it by its hash.
+    /// SHA-256 in hex: of the prompt file, of the prompts as one JSON list (as in `prompts_dropped`), or else of
+    /// `description`. Null if the caller may not read the prompts, since a hash would confirm a guessed text.
     pub sha256: Option<String>,
 }
 
-/// Every seed that anything was drawn by.
+/// All seeds of random numbers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Seeds {
-    /// Of the tokens; null where each run draws others, and for greedy decoding.
+    /// Seed of token sampling; null if each run draws a new one, and for greedy decoding.
     pub decoder: Option<u64>,
-    /// Of random prompts; null for others.
+    /// Seed of random prompts; null for other prompts.
     pub prompts: Option<u64>,
-    /// Of an open load's arrivals; null for others.
+    /// Seed of the arrivals of an open load; null for other loads.
     pub load: Option<u64>,
 }
 
-/// Read what decided a result
+/// Read what determines a result
 ///
-/// The experiment as it was resolved, the model's files and the prompts by their hashes, engine, host and settings, and a digest of
-/// the answers. Submitted again it is the same experiment, which is refused where model or prompts are others.
+/// Returns the resolved experiment, hashes of the model's files and of the prompts, engine, host and settings, and a
+/// digest of the answers. Submitted to `POST /v1/experiments`, it repeats the experiment, or is refused if this
+/// server's model or prompts differ.
 #[utoipa::path(get, path = "/v1/experiments/{id}/manifest", tag = "experiments", operation_id = "getManifest",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
-        (status = 200, description = "What decided the result.", body = Manifest),
+        (status = 200, description = "The manifest.", body = Manifest),
         (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn manifest(
@@ -99,7 +103,7 @@ pub async fn manifest(
 }
 
 impl Manifest {
-    /// Makes the manifest as the caller may see it.
+    /// Returns the manifest, as the caller may see it.
     pub fn new(record: Record, report: Report, caller: &Caller) -> Self {
         let report = shown_report(report, &record, caller);
         let capabilities = report.loads.iter().find_map(|load| load.server.as_ref());
@@ -130,7 +134,7 @@ impl Manifest {
 
 impl ManifestPrompts {
     fn of(record: &Record, caller: &Caller) -> Self {
-        // A file's hash is in every answer.
+        // The hash of a file is part of every answer.
         let is_hidden =
             !record.spec.has_prompts_of_a_file() && hides_texts(&record.spec, record.submitter.as_deref(), caller);
         let known = PromptIdentity::of(&record.spec, None, record.dropped_prompts.as_ref()).filter(|_| !is_hidden);

@@ -1,3 +1,5 @@
+//! Stored results in the form in which they are compared.
+
 use super::view::hides_texts;
 use crate::http::access::Caller;
 use crate::http::problem::Problem;
@@ -9,11 +11,11 @@ use joulemark_experiment::sweep::SweepOrder;
 use joulemark_experiment::{ExperimentId, PromptIdentity, State};
 use joulemark_store::Record;
 
-/// Returns what a comparison takes of a stored result, as the caller may see it.
+/// Returns a stored result for a comparison, as the caller may see it.
 pub fn measured(record: Record, report: Report, caller: &Caller) -> MeasuredResult {
     let submitter = record.submitter.as_deref();
     let prompts = PromptIdentity::of(&record.spec, None, record.dropped_prompts.as_ref());
-    // A file's hash is in every answer.
+    // The hash of a file is part of every answer.
     let is_hidden = !record.spec.has_prompts_of_a_file() && hides_texts(&record.spec, submitter, caller);
     let prompts = prompts.map(|prompts| if is_hidden { prompts.hidden(submitter) } else { prompts });
     MeasuredResult {
@@ -22,11 +24,11 @@ pub fn measured(record: Record, report: Report, caller: &Caller) -> MeasuredResu
     }
 }
 
-/// Returns what a comparison takes of a sweep's point: its completed repeats, each one figure; of a sweep without repeats the
-/// cycles of its only one.
+/// Returns a point of a sweep for a comparison: each completed repeat is one sample. In a sweep without repeats the
+/// cycles of the only run are the samples.
 ///
 /// # Errors
-/// Returns in words why there is nothing to compare, or a [`Problem`] where the database fails.
+/// Returns a text that says why there is nothing to compare, or a [`Problem`] if the database fails.
 pub async fn of_point(
     state: &AppState,
     caller: &Caller,
@@ -40,7 +42,7 @@ pub async fn of_point(
     let points = record.request.point_count();
     if point as usize >= points {
         return Ok(Err(format!(
-            "is no point of that sweep; accepted are 0 to {}",
+            "is not a point of that sweep; accepted are 0 to {}",
             points.saturating_sub(1)
         )));
     }

@@ -1,9 +1,11 @@
+//! What is predicted for an unfinished experiment.
+
 use super::view::Experiment;
 use crate::http::state::AppState;
 use crate::scheduler::{QueueWait, Standing};
 use joulemark_experiment::{DurationEstimate, ExperimentId, Spec, State};
 
-/// What an experiment that is not finished has before it.
+/// Queue position and expected duration of an unfinished experiment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outlook {
     queue_position: Option<u64>,
@@ -13,7 +15,8 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// Returns it as of now. What the database does not tell is null: the experiment itself is known.
+    /// Returns the present outlook. Its fields are `None` if the database fails, since the experiment itself can still
+    /// be shown.
     pub async fn of(state: &AppState, (id, stands): (ExperimentId, State), spec: &Spec) -> Self {
         let scheduler = &state.scheduler;
         let standing = match stands {
@@ -21,7 +24,7 @@ impl Outlook {
             _ => return Self::without_standing(scheduler.duration_estimate(id, stands, spec).await),
         };
         let standing = standing
-            .inspect_err(|error| tracing::warn!(%error, "the queue cannot be looked at"))
+            .inspect_err(|error| tracing::warn!(%error, "the queue cannot be read"))
             .ok();
         let waiting_for = standing.as_ref().and_then(Standing::why_none_can_run);
         let (queue_position, queue_wait) = standing.map(|standing| (standing.position, standing.wait)).unzip();
@@ -40,7 +43,7 @@ impl Outlook {
         }
     }
 
-    /// Puts it beside what is stored.
+    /// Adds the outlook to an experiment.
     pub fn beside(self, experiment: Experiment) -> Experiment {
         Experiment {
             queue_position: self.queue_position,

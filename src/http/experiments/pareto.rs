@@ -1,3 +1,5 @@
+//! `GET /v1/pareto`.
+
 use std::collections::{BTreeMap, HashMap};
 
 use axum::{Json, extract::State as AxumState};
@@ -16,9 +18,9 @@ use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_store::{ListQuery, Record, StoreError, SweepRecord, UnreadRow};
 
-/// Of experiments on one plane: as many as a front is looked for among at once.
+/// Maximum number of experiments in one Pareto front.
 const MAX_POINTS: usize = 1000;
-/// Read from the database at a time, and of their documents.
+/// Maximum number of experiments read from the database at a time, and maximum size of their documents.
 const PAGE_ROWS: u32 = 100;
 const PAGE_BYTES: usize = 8 << 20;
 
@@ -26,40 +28,42 @@ const PAGE_BYTES: usize = 8 << 20;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ParetoParameters {
-    /// The metric of one axis, of which less or more is better.
+    /// Metric of one axis; lower or higher must be better for it.
     #[param(required = true, value_type = String, example = "joules_per_output_token")]
     x: Option<String>,
-    /// The metric of the other axis.
+    /// Metric of the other axis.
     #[param(required = true, value_type = String, example = "output_throughput")]
     y: Option<String>,
-    /// Completed experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
+    /// Only completed experiments with this label, as `name=value`. May be repeated up to 16 times; all of the labels
+    /// must match.
     #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["paper=fig3"]))]
     label: Vec<String>,
-    /// The points of this sweep, in place of `label`: with repeats each is one point of the plane, over its repeats.
+    /// Id of a sweep whose points are compared, instead of `label`. With repeats, each point of the sweep is one point
+    /// here.
     #[param(value_type = Option<String>, format = "uuid")]
     sweep: Option<String>,
 }
 
-/// Completed experiments in two metrics, and which of them no other one beats in both.
+/// Completed experiments in terms of two metrics, and those that no other experiment beats in both.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ParetoFront {
     pub x: ParetoAxis,
     pub y: ParetoAxis,
-    /// The best in `x` first.
+    /// The points, best in `x` first.
     pub points: Vec<ParetoPoint>,
-    /// Experiments that have no place on the plane, and why.
+    /// Experiments that lack one of the metrics, with the reason.
     pub left_out: Vec<LeftOut>,
-    /// What a careful reader should know, first of all how experiments were not made alike.
+    /// Notes on how far the experiments are comparable.
     pub notes: Vec<String>,
 }
 
-/// A metric along an axis.
+/// The metric of an axis.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ParetoAxis {
-    /// The metric's name.
+    /// Name of the metric.
     #[schema(example = "joules_per_output_token")]
     pub metric: &'static str,
-    /// Empty for a share and a ratio of like to like.
+    /// Unit; empty for shares and dimensionless ratios.
     #[schema(example = "J/token")]
     pub unit: &'static str,
     /// `lower` or `higher`.
@@ -67,54 +71,56 @@ pub struct ParetoAxis {
     pub better: &'static str,
 }
 
-/// One experiment: means over its cycles, with 95 % intervals that are null below two cycles. Of a sweep with repeats a point:
-/// means over its repeats, under the first one's id and labels.
+/// An experiment: means over its cycles, with 95 % confidence intervals that are null below two cycles. For a sweep
+/// with repeats, a point of the sweep: means over its repeats, with the id and labels of the first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ParetoPoint {
     pub id: ExperimentId,
-    /// The experiment's name for people.
+    /// The experiment's name.
     pub config_name: String,
     /// The experiment's labels.
     pub labels: BTreeMap<String, String>,
-    /// The power limit that was in force on all its GPUs, in watts; null where it has none, they differ, or it is not known.
+    /// Power limit in watts that was in force on all its GPUs; null if it has no GPU, the limits differ, or they are
+    /// unknown.
     pub power_limit_w: Option<f64>,
-    /// Cycles, or repeats of a sweep's point.
+    /// Number of cycles, or of repeats of a sweep's point.
     pub n: u32,
-    /// Mean over cycles, in the unit of `x`.
+    /// Mean in the unit of `x`.
     pub x: f64,
-    /// Lower end of its interval.
+    /// Lower end of the confidence interval of `x`.
     pub x_ci_low: Option<f64>,
-    /// Upper end of its interval.
+    /// Upper end of the confidence interval of `x`.
     pub x_ci_high: Option<f64>,
-    /// Mean over cycles, in the unit of `y`.
+    /// Mean in the unit of `y`.
     pub y: f64,
-    /// Lower end of its interval.
+    /// Lower end of the confidence interval of `y`.
     pub y_ci_low: Option<f64>,
-    /// Upper end of its interval.
+    /// Upper end of the confidence interval of `y`.
     pub y_ci_high: Option<f64>,
-    /// Whether no other point is as good in both metrics and better in one.
+    /// True if no other point is as good in both metrics and better in one.
     pub on_front: bool,
-    /// Whether it lies behind the front and its intervals reach it.
+    /// True if the point lies behind the front but its confidence intervals reach the front.
     pub reaches_front: bool,
 }
 
-/// An experiment without a place on the plane.
+/// An experiment that has no point.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LeftOut {
     pub id: ExperimentId,
-    /// Why it has none.
+    /// The reason.
     #[schema(example = "joules_per_output_token is null")]
     pub reason: String,
 }
 
 /// Find the Pareto front of experiments
 ///
-/// Which of the completed experiments with these labels, or of this sweep's points, no other one beats in both metrics. A point behind the front whose
-/// 95 % intervals reach it is marked: it may as well be on it.
+/// Returns the completed experiments with these labels, or the points of this sweep, and marks those that no other
+/// beats in both metrics. A point behind the front is marked if its 95 % confidence intervals reach the front: it may
+/// belong to the front.
 #[utoipa::path(get, path = "/v1/pareto", tag = "experiments", operation_id = "getPareto",
     params(ParetoParameters),
     responses(
-        (status = 200, description = "Every experiment's place.", body = ParetoFront),
+        (status = 200, description = "The points, with those on the front marked.", body = ParetoFront),
         (status = 400, description = "A parameter is missing or not valid, or more than 1,000 experiments carry the labels.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such sweep.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
@@ -128,12 +134,11 @@ pub async fn pareto(
     let sweep = parameters.sweep.as_deref().map(read_sweep).transpose()?;
     match (parameters.label.is_empty(), sweep) {
         (true, None) => {
-            let detail =
-                "is missing; accepted is name=value, of experiments that are completed, or `sweep` in its place";
+            let detail = "is missing; accepted is name=value, a label of completed experiments, or `sweep` instead";
             return Err(Problem::invalid_parameter("label", detail));
         }
         (false, Some(_)) => {
-            let detail = "is there beside label; accepted is one of both";
+            let detail = "is given together with label; accepted is one of them";
             return Err(Problem::invalid_parameter("sweep", detail));
         }
         _ => {}
@@ -154,10 +159,10 @@ pub async fn pareto(
     found.into_iter().next().map(Json).ok_or_else(Problem::internal)
 }
 
-/// Finds which of a sweep's points no other one beats, for each pair of metrics.
+/// Returns the Pareto front of a sweep's points for each pair of metrics.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
+/// Returns a [`Problem`] if the database fails.
 pub async fn of_sweep(
     asked_by: (&AppState, &Caller),
     sweep: &SweepRecord,
@@ -174,6 +179,7 @@ pub async fn of_sweep(
     read(asked_by, query, Reading::of(axes, points)).await
 }
 
+/// Returns the query for completed experiments.
 fn completed() -> ListQuery {
     ListQuery {
         state: Some(State::Completed),
@@ -182,22 +188,22 @@ fn completed() -> ListQuery {
     }
 }
 
-/// The metrics of both axes, each with a better direction.
+/// The metrics of the two axes.
 pub type Axes = (&'static Metric, &'static Metric);
 
+/// Reads the metric of an axis.
 fn axis(name: &str, value: Option<String>) -> Result<&'static Metric, Problem> {
     let refuse = |detail: String| Problem::invalid_parameter(name, detail);
     let value = value.ok_or_else(|| refuse("is missing; accepted is the name of a metric".to_owned()))?;
     let metric = metric_named(&value).map_err(refuse)?;
     if metric.better == Better::Neither {
-        let detail =
-            "names a metric of which neither less nor more is better; accepted is one with `better` in GET /v1/metrics";
+        let detail = "names a metric for which neither lower nor higher is better; accepted is one with `better` lower or higher in GET /v1/metrics";
         return Err(refuse(detail.to_owned()));
     }
     Ok(metric)
 }
 
-/// What is shown of an experiment beside its figures.
+/// The fields of a point that are not metrics.
 #[derive(Clone)]
 struct Shown {
     id: ExperimentId,
@@ -217,16 +223,16 @@ impl Shown {
     }
 }
 
-/// What was read so far.
+/// The experiments read so far.
 struct Reading {
     planes: Vec<Plane>,
-    /// The point of each experiment, where its repeats are put together.
+    /// The point of each experiment, if repeats are combined.
     points: Option<Points>,
-    /// Repeats of each point of a sweep, the last first, as they are listed.
+    /// Repeats of each point, in the order in which they are listed, the last first.
     of_points: BTreeMap<u32, Vec<(Shown, MeasuredResult)>>,
 }
 
-/// What has its place in two metrics, and what has none.
+/// The candidates for one pair of metrics, and the experiments that lack one.
 struct Plane {
     axes: Axes,
     shown: Vec<Shown>,
@@ -234,9 +240,10 @@ struct Plane {
     left_out: Vec<LeftOut>,
 }
 
-/// The first point of a sweep that each experiment is a repeat of.
+/// The point of a sweep that each experiment repeats; the first one if there are several.
 type Points = HashMap<ExperimentId, u32>;
 
+/// Reads the point of each experiment of a sweep.
 async fn points_of(state: &AppState, sweep: ExperimentId) -> Result<Points, Problem> {
     let mut points = Points::new();
     for run in state.resources.store.sweep_runs(sweep).await? {
@@ -245,7 +252,7 @@ async fn points_of(state: &AppState, sweep: ExperimentId) -> Result<Points, Prob
     Ok(points)
 }
 
-/// Reads what is on the planes: experiments, or where there are points what these put together.
+/// Reads the experiments and returns the front of each pair of metrics.
 async fn read(
     (state, caller): (&AppState, &Caller),
     mut query: ListQuery,
@@ -255,7 +262,7 @@ async fn read(
     loop {
         let page = store.unread_page(&query, PAGE_BYTES).await?;
         let (rows, caller) = (page.rows, caller.clone());
-        // Reading a page's documents takes longer than others wait for.
+        // Parsing a page takes too long for a thread that serves other requests.
         let read = tokio::task::spawn_blocking(move || {
             for row in rows {
                 reading.take(&row, &caller)?;
@@ -265,7 +272,7 @@ async fn read(
         reading = read.await.map_err(|_| Problem::internal())??;
         if reading.planes.iter().any(|plane| plane.len() > MAX_POINTS) {
             let detail = format!(
-                "is carried by more than {MAX_POINTS} completed experiments; accepted are labels that fewer carry together"
+                "is a label of more than {MAX_POINTS} completed experiments; accepted are labels that at most {MAX_POINTS} have together"
             );
             return Err(Problem::invalid_parameter("label", detail));
         }
@@ -291,6 +298,7 @@ impl Reading {
         }
     }
 
+    /// Adds an experiment.
     fn take(&mut self, row: &UnreadRow, caller: &Caller) -> Result<(), StoreError> {
         let (record, report) = row.read()?;
         let shown = Shown::of(&record, report.as_ref());
@@ -312,7 +320,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Makes a place of each sweep's point, and the answers of all.
+    /// Combines the repeats of each point of a sweep, and returns the fronts.
     fn answers(mut self) -> Vec<ParetoFront> {
         for (_, mut repeats) in std::mem::take(&mut self.of_points) {
             repeats.reverse();
@@ -344,6 +352,7 @@ impl Plane {
         }
     }
 
+    /// Returns the front.
     fn answer(self) -> ParetoFront {
         let axes = self.axes;
         let (places, notes) = standings(&self.candidates, axes);

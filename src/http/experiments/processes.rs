@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/{id}/processes`.
+
 use axum::{extract::State as AxumState, response::Response};
 use futures::TryStreamExt as _;
 use serde::Serialize;
@@ -13,18 +15,18 @@ use joulemark_measurement::{
     ServerReport, Window,
 };
 
-/// The raw results: one item a rank and cycle, with every request and the time of every token.
+/// The raw results: one item per rank and cycle, with every request and the time of every token.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Processes {
     pub id: ExperimentId,
-    /// Whether the experiment was cancelled: the items are of the cycles that were finished by then.
+    /// True if the experiment was cancelled; the items then cover the cycles that were finished.
     pub partial: bool,
-    /// When retention dropped the requests with their tokens; null while they are kept.
+    /// Time at which retention deleted the requests and tokens; null while they exist.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub raw_data_dropped_at: Option<jiff::Timestamp>,
-    /// Whether `output_token_ids` are left out, with the prompts that led to them, because they are another's.
+    /// True if `output_token_ids` are omitted because the caller may not read the prompts.
     pub token_ids_withheld: bool,
-    /// By cycle and rank.
+    /// The items, by cycle and rank.
     pub items: Vec<Process>,
 }
 
@@ -33,34 +35,34 @@ pub struct Processes {
 pub struct Process {
     /// Number of the worker process, from 0.
     pub rank: u32,
-    /// From 0; warm-up is not a cycle.
+    /// Number of the cycle, from 0; the warm-up is not a cycle.
     pub cycle: u32,
-    /// UUIDs of the rank's own GPUs.
+    /// UUIDs of the GPUs of this rank.
     pub gpus: Vec<String>,
     pub window: Window,
     pub inference: InferenceMetrics,
     pub energy: EnergyMetrics,
     pub compute: ComputeMetrics,
-    /// Null once retention dropped them.
+    /// The requests; null if retention has deleted them.
     pub requests: Option<Vec<RequestMeasurement>>,
-    /// Requests to a server that have no answer to be counted.
+    /// Requests to a server that have no valid answer.
     pub failed_requests: Vec<FailedRequest>,
-    /// The process that sent the requests to a server; null for an engine that is none.
+    /// The process that sent the requests to a server; null for other engines.
     pub load_generator: Option<LoadGenerator>,
-    /// What a server said of itself meanwhile; null for an engine that is none.
+    /// The server's own metrics during the cycle; null for other engines.
     pub server_report: Option<ServerReport>,
 }
 
 /// Read a completed experiment's raw results
 ///
-/// Of an experiment that was cancelled, those of the cycles that were finished by then, marked `partial`.
+/// For a cancelled experiment it returns the cycles that were finished, marked `partial`.
 #[utoipa::path(get, path = "/v1/experiments/{id}/processes", tag = "experiments", operation_id = "getProcesses",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
         (status = 200, description = "Raw results by rank and cycle, streamed.", body = Processes),
         (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn processes(
@@ -86,6 +88,8 @@ pub async fn processes(
     stream::object_with_items(&head, state.resources.store.rank_cycles(id).map_ok(of))
 }
 
+/// Returns the raw result of a rank in a cycle; without requests if they were deleted, without token ids if they are
+/// withheld.
 fn process(mut cycle: RankCycle, kept: bool, token_ids_withheld: bool) -> Process {
     complete_rank_cycle(&mut cycle);
     let shown = match token_ids_withheld {

@@ -1,3 +1,5 @@
+//! `PATCH /v1/experiments/{id}/labels`.
+
 use axum::{Json, extract::State as AxumState, http::HeaderMap};
 
 use super::view::Experiment;
@@ -10,14 +12,15 @@ use joulemark_store::Relabelled;
 
 /// Change an experiment's labels
 ///
-/// In any state, also of a finished one: lists, exports, results and filters of events go by the labels as they are then.
-/// A text sets a label, null removes it, and labels that are not named stay. One's own, or for an admin anybody's.
+/// Works in any state, also after the end: lists, exports, results and filters of events use the present labels. A text
+/// sets a label, null removes it, and labels that are not named stay. Submitters may change their own experiments,
+/// admins all.
 #[utoipa::path(patch, path = "/v1/experiments/{id}/labels", tag = "experiments", operation_id = "changeLabels",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     request_body(content = LabelChanges, content_type = "application/json",
-        description = "The labels that change. `application/merge-patch+json` says the same and is read alike."),
+        description = "The labels to change. `application/merge-patch+json` is read in the same way."),
     responses(
-        (status = 200, description = "The experiment with its labels as they are now.", body = Experiment),
+        (status = 200, description = "The experiment with its new labels.", body = Experiment),
         (status = 400, description = "The id is not a UUID, or the body cannot be read.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),

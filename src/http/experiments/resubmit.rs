@@ -1,4 +1,4 @@
-//! A manifest that is submitted: the experiment within it, and whether model and prompts are those that it names.
+//! Submission of a manifest: reads the experiment in it, and checks that model and prompts are the same.
 
 use serde_json::Value;
 
@@ -9,17 +9,17 @@ use joulemark_experiment::report::FileDigest;
 use joulemark_experiment::{FieldProblem, PromptIdentity, Repeat, Spec};
 use joulemark_measurement::quoted;
 
-/// A manifest, with the experiment that it has.
+/// A submitted manifest.
 pub struct Resubmitted<'a> {
     document: &'a Value,
     repeat: Repeat,
 }
 
 impl<'a> Resubmitted<'a> {
-    /// Reads a manifest; `None` of a document that says not that it is one.
+    /// Reads a manifest; `None` for a document that is not one.
     ///
     /// # Errors
-    /// Says what keeps it from being repeated.
+    /// Returns the problems because of which it cannot be repeated.
     pub fn read(document: &'a Value) -> Option<Result<Self, Vec<FieldProblem>>> {
         let version = document.as_object()?.get("manifest")?;
         let refused = |pointer: &str, detail: String| Some(Err(vec![FieldProblem::new(pointer, detail)]));
@@ -27,13 +27,13 @@ impl<'a> Resubmitted<'a> {
             let shown = joulemark_experiment::brief(version);
             return refused(
                 "/manifest",
-                format!("is {shown}; accepted is {MANIFEST_VERSION}, the form of this server's manifests"),
+                format!("is {shown}; accepted is {MANIFEST_VERSION}, the version of this server's manifests"),
             );
         }
         let Some(repeat) = Repeat::of(document) else {
             return refused(
                 "/experiment",
-                "is missing, or no object; accepted is a manifest as it is answered".to_owned(),
+                "is missing or not an object; accepted is a manifest as the API returns it".to_owned(),
             );
         };
         let prompts = &repeat.experiment["prompts"];
@@ -42,14 +42,14 @@ impl<'a> Resubmitted<'a> {
         let (withheld, dropped) = (repeat.withheld_prompts, repeat.dropped_prompts);
         if has_none && withheld + dropped > 0 {
             let why = if withheld > 0 {
-                "withheld from whoever read it"
+                "withheld from the reader of the manifest"
             } else {
-                "dropped by its server"
+                "deleted by its server"
             };
             return refused(
                 "/experiment/prompts",
                 format!(
-                    "lacks {} prompts, which were {why}; accepted is it with the prompts of prompts.sha256",
+                    "lacks {} prompts, which were {why}; accepted is the experiment with the prompts of prompts.sha256",
                     withheld + dropped
                 ),
             );
@@ -57,16 +57,16 @@ impl<'a> Resubmitted<'a> {
         Some(Ok(Self { document, repeat }))
     }
 
-    /// Returns the experiment as a submission has it.
+    /// Returns the experiment in the form of a submission.
     pub fn experiment(&self) -> &Value {
         &self.repeat.experiment
     }
 
-    /// Checks that the files of the model and the prompts are those that the manifest names. Reads each file that was not hashed
-    /// before, unless this node runs an experiment: such files are passed over, and the run tells what they are.
+    /// Checks that the model's files and the prompts are those of the manifest. Files without a known hash are read,
+    /// unless this node runs an experiment: such files are then skipped, and the run records their hashes.
     ///
     /// # Errors
-    /// Names each that is another.
+    /// Returns a problem for each one that differs.
     pub async fn check(&self, state: &AppState, spec: &Spec) -> Result<(), Vec<FieldProblem>> {
         let mut problems = self.other_prompts(spec);
         let mut named = Vec::new();
@@ -85,6 +85,7 @@ impl<'a> Resubmitted<'a> {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
+    /// Returns a problem if the experiment's prompts differ from those of the manifest.
     fn other_prompts(&self, spec: &Spec) -> Vec<FieldProblem> {
         let Some(is) = PromptIdentity::of(spec, None, None) else {
             return Vec::new();
@@ -92,7 +93,7 @@ impl<'a> Resubmitted<'a> {
         let other = |name: &str, is: &str| {
             let was = self.document["prompts"][name].as_str().filter(|was| *was != is)?;
             let detail = format!(
-                "is {}, and the prompts of this experiment have {}",
+                "is {}, but the prompts of this experiment have {}",
                 quoted(&was),
                 quoted(&is)
             );
@@ -105,6 +106,7 @@ impl<'a> Resubmitted<'a> {
             .collect()
     }
 
+    /// Returns the files that the manifest lists, each with a pointer to its hash.
     fn files(&self, list: &str) -> Result<Vec<(String, FileDigest)>, FieldProblem> {
         let Some(items) = self.document["model"].get(list).and_then(Value::as_array) else {
             return Ok(Vec::new());
@@ -117,7 +119,7 @@ impl<'a> Resubmitted<'a> {
                 Some((file, sha256)) => Ok((format!("{pointer}/sha256"), FileDigest { file, sha256 })),
                 None => Err(FieldProblem::new(
                     pointer,
-                    "lacks file or sha256; accepted is both as texts",
+                    "lacks file or sha256; accepted are both as texts",
                 )),
             }
         };
@@ -125,20 +127,21 @@ impl<'a> Resubmitted<'a> {
     }
 }
 
+/// Returns a problem for each file of the manifest that differs from this server's or does not exist here.
 fn other_files(named: &[(String, FileDigest)], there: &Hashes) -> Vec<FieldProblem> {
     let other = |(pointer, was): &(String, FileDigest)| {
         let is = there.known.iter().find(|is| is.file == was.file);
         let detail = match is {
             Some(is) if is.sha256 == was.sha256 => return None,
             Some(is) => format!(
-                "is {}, and this server's {} has {}: another model",
+                "is {}, but this server's {} has {}: it is another model",
                 quoted(&was.sha256),
                 quoted(&was.file),
                 is.sha256
             ),
             None if there.unread.contains(&was.file) => return None,
             None => format!(
-                "is of {}, which is not among the files of this server's model",
+                "is the hash of {}, which is not among the files of this server's model",
                 quoted(&was.file)
             ),
         };
@@ -147,7 +150,7 @@ fn other_files(named: &[(String, FileDigest)], there: &Hashes) -> Vec<FieldProbl
     named.iter().filter_map(other).collect()
 }
 
-/// Points to the fields where a manifest has them.
+/// Moves the pointers of problems into the manifest's `experiment`.
 pub fn within_experiment(problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
     let within = |problem: FieldProblem| FieldProblem {
         pointer: format!("/experiment{}", problem.pointer),
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_that_is_another_or_is_not_there_is_named() {
+    fn each_different_or_missing_file_is_named() {
         let digest = |file: &str, sha256: &str| FileDigest {
             file: file.to_owned(),
             sha256: sha256.to_owned(),

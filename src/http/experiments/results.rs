@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/{id}/results`.
+
 use axum::{extract::State as AxumState, response::Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,42 +17,40 @@ use joulemark_experiment::report::Report;
 use joulemark_experiment::{DroppedPrompts, ExperimentId, Spec, State};
 use joulemark_store::Version;
 
-/// A completed experiment's aggregate and efficiency, with all that is needed to cite or repeat it.
+/// Results of an experiment: the aggregate, efficiency, and what is needed to cite or repeat it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Results {
     pub id: ExperimentId,
-    /// Whether the experiment was cancelled: the figures are of the cycles that were finished by then, and `cycles` lists
-    /// these.
+    /// True if the experiment was cancelled; the figures then cover the finished cycles, which `cycles` lists.
     pub partial: bool,
     #[serde(flatten)]
     pub report: Report,
-    /// The experiment as it was run, defaults filled in.
+    /// The experiment as it was run, with defaults filled in.
     pub experiment: Spec,
-    /// How many prompts are left out of `experiment.prompts` or `experiment.prompt_lines`, because they are another's; null
-    /// when both are whole.
+    /// Number of prompts that `experiment.prompts` or `experiment.prompt_lines` omits because the caller may not read
+    /// them; null if none is omitted.
     pub prompts_withheld: Option<u32>,
-    /// What was in `experiment.prompts`, which is empty, before this server dropped it (prompt_retention_days); null where
-    /// nothing was dropped.
+    /// Description of `experiment.prompts` if this server has deleted them (prompt_retention_days); null otherwise.
     pub prompts_dropped: Option<DroppedPrompts>,
 }
 
 /// Read a completed experiment's results
 ///
-/// Of an experiment that was cancelled, those of the cycles that were finished by then, marked `partial`.
+/// For a cancelled experiment the figures cover the cycles that were finished, marked `partial`.
 ///
-/// With `wait` the answer comes once the experiment is finished, or when the time is up. Results never change, but for
-/// the labels of their experiment and for prompts that are dropped: with `If-None-Match` they are read once.
+/// With `wait` the answer comes when the experiment is finished or the time is up. Results never change, except for the
+/// labels of their experiment and for deleted prompts: with `If-None-Match` they are read only once.
 #[utoipa::path(get, path = "/v1/experiments/{id}/results", tag = "experiments", operation_id = "getResults",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ReadParameters,
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
-        (status = 200, description = "Aggregate, efficiency and checks; with `fields`, only those.", body = Results,
-            headers(("ETag" = String, description = "Strong."))),
-        (status = 304, description = "They are as `If-None-Match` says."),
+        (status = 200, description = "Aggregate, efficiency and checks; with `fields`, only those fields.", body = Results,
+            headers(("ETag" = String, description = "The entity tag, which is strong."))),
+        (status = 304, description = "The results still have the tag in `If-None-Match`."),
         (status = 400, description = "The id is not a UUID, or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or too many wait.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, or too many requests wait.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn results(
     AxumState(state): AxumState<AppState>,
@@ -62,7 +62,7 @@ pub async fn results(
 ) -> Result<Response, Problem> {
     let fields = parameters.fields("Results")?;
     let tag_of = |version: &Version| finished_tag(id, version, &caller, &["results", &format!("{fields:?}")]);
-    // Neither the report nor a spec with megabytes of prompts is read for who has them.
+    // A client that has the answer causes no read of the report, nor of megabytes of prompts.
     if let Some(version) = state.resources.store.version(id).await?
         && matches!(version.state, State::Completed | State::Cancelled)
         && condition.is_met_by(&tag_of(&version))

@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/{id}`.
+
 use axum::{extract::State as AxumState, response::Response};
 use serde_json::json;
 
@@ -14,18 +16,18 @@ use joulemark_store::Version;
 
 /// Show an experiment
 ///
-/// With `wait` the answer comes once the experiment is finished, or when the time is up. With `If-None-Match` it may be
-/// asked after often: finished, it changes no more but for its labels and its callback.
+/// With `wait` the answer comes when the experiment is finished or the time is up. With `If-None-Match` polling is
+/// cheap: once finished, only its labels and its callback change.
 #[utoipa::path(get, path = "/v1/experiments/{id}", tag = "experiments", operation_id = "getExperiment",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ReadParameters,
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
-        (status = 200, description = "The experiment and how far it has come; with `fields`, only those.", body = Experiment,
-            headers(("ETag" = String, description = "Strong once it is finished."))),
-        (status = 304, description = "It is as `If-None-Match` says."),
+        (status = 200, description = "The experiment and its progress; with `fields`, only those fields.", body = Experiment,
+            headers(("ETag" = String, description = "The entity tag; strong once the experiment is finished."))),
+        (status = 304, description = "The experiment still has the tag in `If-None-Match`."),
         (status = 400, description = "The id is not a UUID, or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or too many wait.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, or too many requests wait.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn show(
     AxumState(state): AxumState<AppState>,
@@ -42,7 +44,7 @@ pub async fn show(
     let outlook = Outlook::of(&state, (id, record.state), &record.spec).await;
     let shown = Experiment::new(record, state.scheduler.progress(id), &caller);
     let shown = outlook.beside(Experiment { callback, ..shown });
-    // A callback is delivered after the end.
+    // The callback is delivered after the end, so it is part of the tag.
     let wanted = format!("{fields:?} {}", json!(shown.callback));
     let tag = if version.state.is_finished() {
         finished_tag(id, &version, &caller, &["show", &wanted])

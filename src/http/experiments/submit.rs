@@ -1,3 +1,5 @@
+//! `POST /v1/experiments`.
+
 use axum::{
     Json,
     extract::{FromRequestParts, State as AxumState},
@@ -18,39 +20,39 @@ use joulemark_store::{IdempotencyKey, NewExperiment, Quota, Submitted};
 
 /// Submit an experiment
 ///
-/// Also takes a manifest (`GET /v1/experiments/{id}/manifest`), which is the experiment within it: it is refused where the model's
-/// files or the prompts have other hashes than it names.
+/// The body may also be a manifest (`GET /v1/experiments/{id}/manifest`), which repeats its experiment. It is refused
+/// if the model's files or the prompts have other hashes than the manifest names.
 ///
-/// Answers once the experiment is stored. What the caller may have, and has had, tells `GET /v1/limits`. It runs on any node that has what it needs, as soon as its devices
-/// are free: by priority, then by its user's share of recent device time, then by age.
+/// Answers once the experiment is stored; `GET /v1/limits` shows the caller's limits. The experiment runs on any node
+/// that has what it needs, as soon as the devices are free: by priority, then by the share of recent device time that
+/// its user had, then by age.
 ///
-/// With a `callback_url` the server POSTs there once the experiment is finished, for hours if it must, at least once: the
-/// JSON `{"delivery_id", "event": "experiment.finished", "id", "state", "created_at", "started_at", "finished_at",
-/// "links": {"experiment", "results"}}`. `X-Joulemark-Delivery` is the `delivery_id`, `X-Joulemark-Attempt` counts the
-/// tries, and `X-Joulemark-Signature: t=SECONDS,v1=HEX` is HMAC-SHA256 with the server's secret over SECONDS (since 1970),
-/// a full stop and the body. A status of 2xx takes it, 410 refuses it for good, redirects are not followed. What came of it
-/// is the experiment's `callback`.
+/// With a `callback_url` the server sends a POST to it once the experiment is finished, at least once, and retries for
+/// hours. Its body is the JSON `{"delivery_id", "event": "experiment.finished", "id", "state", "created_at",
+/// "started_at", "finished_at", "links": {"experiment", "results"}}`. `X-Joulemark-Delivery` is the `delivery_id`,
+/// `X-Joulemark-Attempt` counts the attempts, and `X-Joulemark-Signature: t=SECONDS,v1=HEX` is the HMAC-SHA256, with
+/// the server's secret, of SECONDS (since 1970), a full stop and the body. A status of 2xx accepts the callback, 410
+/// stops further attempts, and redirects are not followed. The experiment's `callback` shows the outcome.
 ///
-/// With an `Idempotency-Key` the submission may be sent again, after an answer that was lost: for 24 hours the same key
-/// with the same experiment gives the experiment that is there already, again as 201 but with `Idempotent-Replayed:
-/// true`; with another experiment it is refused. Of those who send it at once one queues it. A submission that was
-/// refused leaves its key free.
+/// With an `Idempotency-Key` a submission can be repeated after a lost answer. For 24 hours the same key with the same
+/// experiment returns the existing experiment, with status 201 and `Idempotent-Replayed: true`; with another experiment
+/// it is refused. Of concurrent submissions with one key, one is queued. A refused submission does not use up its key.
 #[utoipa::path(post, path = "/v1/experiments", tag = "experiments", operation_id = "submitExperiment",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, best a UUID \
-        such as 8e03978e-40d5-43e8-bc93-6894a57f9324; quoted as draft-ietf-httpapi-idempotency-key-header writes it, or \
-        bare.",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, preferably a UUID \
+        such as 8e03978e-40d5-43e8-bc93-6894a57f9324; quoted as in draft-ietf-httpapi-idempotency-key-header, or \
+        unquoted.",
         pattern = r##"^("[!-~]{1,255}"|[!#-~][!-~]{0,254})$"##)),
     request_body(content((ExperimentRequest = "application/json"), (ExperimentRequest = "application/yaml"))),
     responses(
-        (status = 201, description = "Accepted and stored, defaults filled in.", body = Experiment,
-            headers(("Location" = String, description = "The experiment, as its client reaches it: a path, or behind a proxy that says so a URL"),
-                ("Idempotent-Replayed" = Option<String>, description = "`true` when its key came before"))),
+        (status = 201, description = "Accepted and stored, with defaults filled in.", body = Experiment,
+            headers(("Location" = String, description = "Address of the experiment: a path, or a URL if a trusted proxy reports the scheme"),
+                ("Idempotent-Replayed" = Option<String>, description = "`true` if the key was used before"))),
         (status = 400, description = "The body or the key cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The caller may not submit, or has as many bytes stored as may be.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not submit, or the limit on stored bytes is reached.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not a valid experiment, one that no live node can ever run, or another one under a key that came before.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, its disk is full, or so is the queue.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The experiment is not valid, no live node can run it, or the key was used for another experiment.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, its disk is full, or the queue is full.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn submit(
     AxumState(state): AxumState<AppState>,
@@ -64,7 +66,7 @@ pub async fn submit(
     created(accept(&state, &sender, &body, key).await?, &sender.origin)
 }
 
-/// Who submits, and by which request.
+/// The sender of a submission, with the ids of the request.
 pub struct Sender {
     pub caller: Caller,
     pub origin: Origin,
@@ -88,17 +90,17 @@ impl FromRequestParts<AppState> for Sender {
     }
 }
 
-/// An experiment that was taken into the queue.
+/// An accepted experiment.
 pub struct Accepted {
     pub experiment: Box<Experiment>,
-    /// Whether it was there already, under the key of this submission.
+    /// True if an earlier submission with the same key created it.
     pub is_repeat: bool,
 }
 
-/// Reads a submission, holds it against what its sender may have, and queues it; one with a key only once.
+/// Reads a submission, checks it against the sender's limits, and queues it; with a key, only once.
 ///
 /// # Errors
-/// Returns a [`Problem`] for each reason for which a submission is refused, and when the database fails.
+/// Returns a [`Problem`] if the submission is refused or the database fails.
 pub async fn accept(
     state: &AppState,
     sender: &Sender,
@@ -110,7 +112,7 @@ pub async fn accept(
     let id = ExperimentId::generate();
     let created_at = id.created_at();
     let key = key.map(|key| idempotency::of_caller(key, caller));
-    // Before anything is checked: what was accepted once stays so, also when its model is gone since.
+    // Looked up first: an accepted experiment is returned again even if its model is gone by now.
     if let Some(key) = &key {
         let found = state.resources.store.look_up_key(key, created_at).await?;
         if let Some(id) = already(found, quota)? {
@@ -131,7 +133,7 @@ pub async fn accept(
     refuse_priority(state, caller, request.priority).map_err(refused)?;
     refuse_used_up(state, caller).await.map_err(refused)?;
     let callback_url = request.callback_url.take();
-    // Whom device time counts for is who they are, wherever that is known.
+    // Device time counts for the authenticated user, if there is one.
     request.user = caller.actor().name.or(request.user);
     let (spec, warnings) = state
         .scheduler
@@ -159,7 +161,7 @@ pub async fn accept(
         return repeated(state, id, caller).await;
     }
     state.scheduler.wake();
-    // From what was stored, not read back: a failing read would have the client submit twice.
+    // Taken from what was stored: if reading it back failed, the client would submit it again.
     let outlook = Outlook::of(state, (id, State::Queued), &new.spec).await;
     Ok(Accepted {
         experiment: Box::new(outlook.beside(Experiment::accepted(new))),
@@ -167,7 +169,7 @@ pub async fn accept(
     })
 }
 
-/// Returns the experiment that is there already; none when the submission's own is.
+/// Returns the existing experiment; `None` if the submission was stored as a new one.
 pub fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId>, Problem> {
     match submitted {
         Submitted::Stored => Ok(None),
@@ -182,6 +184,7 @@ pub fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId
     }
 }
 
+/// Returns an existing experiment as the answer to a repeated submission.
 async fn repeated(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Accepted, Problem> {
     let record = super::find(&state.resources.store, id).await?;
     let callback = super::callback_of(state, &record, caller).await?;
@@ -193,6 +196,7 @@ async fn repeated(state: &AppState, id: ExperimentId, caller: &Caller) -> Result
     })
 }
 
+/// Returns the response to an accepted submission.
 fn created(accepted: Accepted, origin: &Origin) -> Result<Response, Problem> {
     let Accepted { experiment, is_repeat } = accepted;
     let location = HeaderValue::from_str(&origin.link(&format!("/v1/experiments/{}", experiment.id)));

@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/{id}/timeseries`.
+
 use axum::{extract::State as AxumState, response::Response};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
@@ -12,48 +14,50 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{DeviceSeries, Window, quoted};
 use joulemark_store::{Record, Store, StoreError};
 
-/// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
+/// Tolerance for a sample interval that rounding has put slightly above a whole number of milliseconds.
 const SLACK_MS: f64 = 1e-6;
-/// A day; coarser says nothing that the experiment's results do not.
+/// One day; a coarser resolution shows no more than the experiment's results.
 const MAX_MS: u32 = 86_400_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TimeseriesParameters {
-    /// Averages into steps of this many milliseconds, from the meter's sample interval to a day; without it every sample
-    /// is a point, about 270 bytes each.
+    /// Averages over steps of this many milliseconds, from the meter's sample interval to one day. Without it every
+    /// sample is a point of about 270 bytes.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 86_400_000)]
     resolution_ms: Option<String>,
 }
 
-/// An experiment's GPUs and the host's CPU sources over time.
+/// Samples of an experiment's GPUs and of the host's CPU sources over time.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Timeseries {
     pub id: ExperimentId,
-    /// While it is not a finished one, the series ends now and grows.
+    /// Until the experiment is finished, the series ends at the present time and grows.
     pub state: State,
-    /// From the claim to the end, or to now, on the measuring host's clock as all `_monotonic_sec` are.
+    /// From the claim of the experiment to its end, or to the present; on the measuring host's monotonic clock, as all
+    /// `_monotonic_sec`.
     pub window: Window,
-    /// How often the meter samples, in milliseconds.
+    /// Sample interval of the meter in milliseconds.
     pub sample_interval_ms: f64,
-    /// The steps averaged over, in milliseconds; null when each point is a sample.
+    /// Length of the averaged steps in milliseconds; null if each point is a sample.
     pub resolution_ms: Option<u32>,
-    /// One series a device.
+    /// One series per device.
     pub items: Vec<DeviceSeries>,
 }
 
 /// Read an experiment's devices over time
 ///
-/// Power, clocks, temperature and utilisation of each of its GPUs, and of the host's CPU sources, from the claim on: of
-/// a running experiment until now, of a finished one (also a failed or cancelled one that had its devices) to its end.
+/// Power, clocks, temperature and utilisation of each of its GPUs, and power and utilisation of the host's CPU sources,
+/// from the claim of the experiment to its end, or to the present while it runs. Failed and cancelled experiments have
+/// a time series too, if they had devices.
 #[utoipa::path(get, path = "/v1/experiments/{id}/timeseries", tag = "experiments", operation_id = "getTimeseries",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), TimeseriesParameters),
     responses(
-        (status = 200, description = "Points by device.", body = Timeseries),
+        (status = 200, description = "The points of each device.", body = Timeseries),
         (status = 400, description = "The id or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It never had its devices; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "Retention dropped it, as the server is set to; the results are kept.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It never had devices; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The time series was deleted by this server's retention; the results are kept.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn timeseries(
@@ -69,7 +73,7 @@ pub async fn timeseries(
         Found::Kept(kept) => (kept.window, kept.sample_interval_ms),
     };
     if let Some(resolution_ms) = asked {
-        not_finer_than_the_samples(resolution_ms, sample_interval_ms)?;
+        check_not_finer_than_samples(resolution_ms, sample_interval_ms)?;
     }
     let head = Timeseries {
         id,
@@ -84,7 +88,7 @@ pub async fn timeseries(
     stream::object_with_items(&head, items.and_then(at_resolution))
 }
 
-/// Returns one device after the other, of what was kept one in memory at a time.
+/// Returns the series of each device; stored series are read one at a time.
 pub fn devices(
     store: Store,
     id: ExperimentId,
@@ -103,10 +107,10 @@ pub fn devices(
     }
 }
 
-/// Averages a device's series over steps of so many milliseconds; leaves it as it is without.
+/// Averages a device's series over steps of `resolution_ms`; returns it unchanged for `None`.
 ///
 /// # Errors
-/// Returns an error where its reading broke off, which should not happen.
+/// Returns an error if the blocking task panics.
 pub async fn resampled(
     series: DeviceSeries,
     window: Window,
@@ -116,7 +120,7 @@ pub async fn resampled(
         return Ok(series);
     };
     let step_sec = f64::from(resolution_ms) / MILLISECONDS_PER_SECOND;
-    // Hours of samples take a while to go through.
+    // Takes a while for hours of samples.
     let resampled = tokio::task::spawn_blocking(move || resample(&series, &window, step_sec)).await;
     resampled.map_err(|error| StoreError::Corrupt {
         what: "a series".to_owned(),
@@ -124,16 +128,17 @@ pub async fn resampled(
     })
 }
 
-/// Where a series was found.
+/// A series, either of a running or of a finished experiment.
 pub enum Found {
     Live(joulemark_store::Timeseries),
     Kept(joulemark_store::KeptTimeseries),
 }
 
-/// Finds the series in the store, or in the meter while it runs here. One that ends in between is looked for once more.
+/// Finds the series in the store, or in the meter while the experiment runs on this server. If the experiment ends
+/// during the search, it is searched for again.
 ///
 /// # Errors
-/// Returns a [`Problem`] that says why there is none, or where the database fails.
+/// Returns a [`Problem`] if there is no series, or if the database fails.
 pub async fn find(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<(Record, Found), Problem> {
     let mut record = super::find(&state.resources.store, id).await?;
     if !record.state.is_finished() {
@@ -164,7 +169,7 @@ fn read_resolution(text: &str) -> Result<u32, Problem> {
     })
 }
 
-fn not_finer_than_the_samples(resolution_ms: u32, sample_interval_ms: f64) -> Result<(), Problem> {
+fn check_not_finer_than_samples(resolution_ms: u32, sample_interval_ms: f64) -> Result<(), Problem> {
     if f64::from(resolution_ms) + SLACK_MS >= sample_interval_ms {
         return Ok(());
     }
@@ -187,8 +192,8 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(not_finer_than_the_samples(100, 100.000_000_001).is_ok());
-        let problem = not_finer_than_the_samples(0, 5.0).unwrap_err();
+        assert!(check_not_finer_than_samples(100, 100.000_000_001).is_ok());
+        let problem = check_not_finer_than_samples(0, 5.0).unwrap_err();
         assert!(
             problem.detail.contains("at least the sample interval, 5 ms"),
             "{}",

@@ -1,3 +1,5 @@
+//! Experiments as the API shows them, without texts that the caller may not read.
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,61 +13,62 @@ use joulemark_experiment::{
 use joulemark_measurement::RequestMeasurement;
 use joulemark_store::{NewExperiment, Record};
 
-/// An experiment as it is shown: every field of the submission with its default filled in, and how far it has come.
+/// An experiment: every field of the submission with defaults filled in, and its progress.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Experiment {
     pub id: ExperimentId,
     pub state: State,
-    /// How often it was started; above 1 after a server stopped or went away beneath it.
+    /// Number of times it was started; above 1 if a server stopped or failed while running it.
     pub attempt: u32,
-    /// The node that runs it, or ran it last; null while it is queued.
+    /// Node that runs it or ran it last; null while it is queued.
     pub node_name: Option<String>,
-    /// When it was accepted, RFC 3339.
+    /// Time of acceptance, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: jiff::Timestamp,
-    /// When its devices were leased to it; null while it is queued.
+    /// Time at which it leased its devices; null while it is queued.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub started_at: Option<jiff::Timestamp>,
-    /// When it was completed, failed or was cancelled, RFC 3339; null before.
+    /// Time at which it completed, failed or was cancelled, RFC 3339; null before.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub finished_at: Option<jiff::Timestamp>,
-    /// What it is doing now; null unless it runs on the server that was asked.
+    /// Its present activity; null unless it runs on the server that answers.
     pub progress: Option<Progress>,
-    /// Why no live node can run it as things are, though one could when it was accepted; null when one can, when it does
-    /// not wait, and in lists.
+    /// Reason why no live node can run it at present, although one could when it was accepted; null if one can, if it
+    /// is not queued, and in lists.
     pub waiting_for: Option<String>,
-    /// Its place among all that wait, from 1, in the order in which they would start as things are; null when it does not
-    /// wait. An experiment that comes later goes before it where its priority is higher or its user had less device time.
+    /// Position among all queued experiments, from 1, in the order in which they would start at present; null if it is
+    /// not queued. A later experiment overtakes it if its priority is higher or its user had less device time.
     pub queue_position: Option<u64>,
-    /// What it waits for, and who has it; null when it does not wait, and in lists.
+    /// What it waits for, and who holds that; null if it is not queued, and in lists.
     pub queue_wait: Option<QueueWait>,
-    /// How long it will take from its start to its end, by past runs of its model or by its own pace: an estimate. Null
-    /// once it is finished, and in lists.
+    /// An estimate of the duration from start to end, by past runs of its model or by its own pace. Null once it is
+    /// finished, and in lists.
     pub duration_estimate: Option<DurationEstimate>,
-    /// Why it failed; null unless it did. Where prompts are withheld, so is all of it but reason, rank and phase: a worker
-    /// may quote them.
+    /// Why it failed; null unless it did. If prompts are withheld, only reason, rank and phase are given, since a
+    /// worker's message may quote prompts.
     pub failure: Option<Failure>,
-    /// What is allowed but weakens the result.
+    /// Circumstances that are allowed but weaken the result.
     pub warnings: Vec<Warning>,
-    /// Who submitted it; null on a server without authentication.
+    /// Authenticated user who submitted it; null on a server without authentication.
     #[schema(example = "ada")]
     pub submitter: Option<String>,
-    /// Who is told of its end, and what came of that; null when nobody is, when it is another's, and in lists.
+    /// The callback and its outcome; null without a callback, if the caller may not change the experiment, and in
+    /// lists.
     pub callback: Option<Callback>,
-    /// The X-Request-Id under which it was submitted, as in the server's log; null where an earlier version queued it.
+    /// X-Request-Id of the submission, as in the server's log; null if an earlier version of the server queued it.
     #[schema(example = "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11")]
     pub request_id: Option<String>,
-    /// How many prompts are left out of `prompts` or `prompt_lines`, because they are another's; null when both are whole.
+    /// Number of prompts that `prompts` or `prompt_lines` omits because the caller may not read them; null if none is
+    /// omitted.
     pub prompts_withheld: Option<u32>,
-    /// What was in `prompts`, which is empty, before this server dropped it (prompt_retention_days); null where nothing was
-    /// dropped.
+    /// Description of `prompts` if this server has deleted them (prompt_retention_days); null otherwise.
     pub prompts_dropped: Option<DroppedPrompts>,
     #[serde(flatten)]
     pub spec: Spec,
 }
 
 impl Experiment {
-    /// As it is in the moment of its acceptance.
+    /// Returns a new experiment as it was accepted.
     pub fn accepted(new: NewExperiment) -> Self {
         Self {
             id: new.id,
@@ -100,7 +103,7 @@ impl Experiment {
         }
     }
 
-    /// As the caller may see it.
+    /// Returns an experiment, as the caller may see it.
     pub fn new(record: Record, progress: Option<Progress>, caller: &Caller) -> Self {
         let failure = shown_failure(&record, caller);
         let prompts_dropped = shown_dropped(&record, caller);
@@ -130,13 +133,13 @@ impl Experiment {
     }
 }
 
-/// Whether the experiment's texts are another's secret: its own, and those of a file. Built-in sets and random tokens are
-/// nobody's.
+/// Returns whether the experiment has texts that the caller may not read: prompts of the submission or of a file.
+/// Built-in sets and random tokens are not secret.
 pub fn hides_texts(spec: &Spec, submitter: Option<&str>, caller: &Caller) -> bool {
     matches!(spec.prompts, Prompts::Texts(_)) && !caller.may_see_prompts_of(submitter)
 }
 
-/// Why it failed, without what may quote a text that the caller may not see.
+/// Returns why an experiment failed, without parts that may quote a hidden text.
 pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
     let failure = record.failure.as_ref()?;
     Some(match hides_texts(&record.spec, record.submitter.as_deref(), caller) {
@@ -145,7 +148,7 @@ pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
     })
 }
 
-/// Returns what is said of prompts that were dropped: their hash would tell whether another's are what one guesses.
+/// Returns the description of deleted prompts, without the hash of hidden ones, which would confirm a guessed text.
 pub fn shown_dropped(record: &Record, caller: &Caller) -> Option<DroppedPrompts> {
     let mut dropped = record.dropped_prompts.clone()?;
     if hides_texts(&record.spec, record.submitter.as_deref(), caller) {
@@ -154,17 +157,17 @@ pub fn shown_dropped(record: &Record, caller: &Caller) -> Option<DroppedPrompts>
     Some(dropped)
 }
 
-/// The requests without their output, which tells of the texts that led to it; times and counts stay.
+/// Returns the requests without their output, which may reveal hidden prompts; times and counts remain.
 pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMeasurement> {
     for request in &mut requests {
         request.output_token_ids.clear();
-        // A short answer can be guessed by its hash.
+        // A short answer could be guessed by its hash.
         request.output_text_sha256 = None;
     }
     requests
 }
 
-/// Returns a report as the caller may see it: what it is computed from is a bundle's, and another's answers are told by no digest.
+/// Returns a report without the readings, which only bundles contain, and without the digest of hidden answers.
 pub fn shown_report(mut report: Report, record: &Record, caller: &Caller) -> Report {
     report.readings = None;
     if hides_texts(&record.spec, record.submitter.as_deref(), caller) {
@@ -173,14 +176,14 @@ pub fn shown_report(mut report: Report, record: &Record, caller: &Caller) -> Rep
     report
 }
 
-/// The spec without the texts that the caller may not see, and how many those are.
+/// Returns the spec without hidden texts, and the number of omitted prompts.
 pub fn shown(mut spec: Spec, submitter: Option<&str>, caller: &Caller) -> (Spec, Option<u32>) {
     let hidden = hides_texts(&spec, submitter, caller);
-    // A file's are in no answer: it is named by whoever repeats it.
+    // No answer contains the texts of a file, which is named instead.
     if !hidden || spec.has_prompts_of_a_file() {
         return (spec, None);
     }
-    // Where they were dropped there is nothing to withhold.
+    // Deleted prompts are not withheld.
     let withheld = spec.prompt_count().filter(|count| *count > 0);
     spec.prompts = Prompts::Texts(Vec::new());
     spec.prompt_lines.clear();

@@ -1,3 +1,5 @@
+//! The parameter `wait`: answers that come when an experiment is finished.
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,29 +10,30 @@ use joulemark_experiment::ExperimentId;
 use joulemark_measurement::quoted;
 use joulemark_store::Record;
 
-/// A client that wants to wait for longer asks again.
+/// Maximum wait in seconds; a client that wants to wait longer repeats the request.
 const MAX_SEC: u32 = 300;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ReadParameters {
-    /// Seconds for which the answer may wait for the experiment to be finished, 0 to 300; default 0. It comes as soon as
-    /// that is so, or when the time is up, or when the server stops, and says how the experiment is then.
+    /// Maximum time in seconds to wait for the experiment to finish, 0 to 300; default 0. The answer comes when it is
+    /// finished, when the time is up, or when the server stops, and shows the experiment at that time.
     #[param(minimum = 0, maximum = 300, value_type = Option<u32>)]
     wait: Option<String>,
-    /// Only these fields, up to 256, separated by commas, with dots for what is within: `state,progress.phase`, of
-    /// results `energy.total_energy_j,efficiency`.
+    /// Only these fields: up to 256 names, separated by commas, with dots for nested fields, as in
+    /// `state,progress.phase`, or `energy.total_energy_j,efficiency` of results.
     #[param(example = "id", min_length = 1)]
     fields: Option<String>,
 }
 
 impl ReadParameters {
-    /// Of an answer that the API's description has as `schema`.
+    /// Reads the parameter `fields`, for an answer with this schema.
     pub fn fields(&self, schema: &str) -> Result<Fields, Problem> {
         let fields = self.fields.as_deref();
         fields.map_or(Ok(Fields::default()), |fields| Fields::read(fields, schema))
     }
 
+    /// Reads the parameter `wait`.
     fn duration(&self) -> Result<Duration, Problem> {
         let Some(text) = &self.wait else {
             return Ok(Duration::ZERO);
@@ -47,25 +50,25 @@ impl ReadParameters {
     }
 }
 
-/// The experiment once it is finished, or as it is when the time is up.
+/// Returns the experiment when it is finished, or as it is when the time is up.
 pub async fn wait(
     state: &AppState,
     id: ExperimentId,
     parameters: &ReadParameters,
     (caller, slot): (&Caller, &Slot),
 ) -> Result<Record, Problem> {
-    let patience = parameters.duration()?;
-    if patience.is_zero() {
+    let max_wait = parameters.duration()?;
+    if max_wait.is_zero() {
         return super::find(&state.resources.store, id).await;
     }
-    // Before the database is asked, so that the end does not fall between.
+    // Created before the database is read, so that the end is not missed in between.
     let mut listener = state.resources.feed.listen_to(id);
     let record = super::find(&state.resources.store, id).await?;
     if record.state.is_finished() {
         return Ok(record);
     }
-    slot.wait_for(patience, state.streams.take(caller)?);
-    // It may hold megabytes of prompts.
+    slot.wait_for(max_wait, state.streams.take(caller)?);
+    // The record may hold megabytes of prompts.
     drop(record);
     let mut seen = listener.begins_at();
     let finished = async {
@@ -74,14 +77,14 @@ pub async fn wait(
             match listener.hear(seen) {
                 Some(heard) if heard.moves.iter().any(|transition| transition.state.is_finished()) => return,
                 Some(heard) => seen = heard.moves.last().map_or(seen, |transition| transition.seq),
-                // So much happened that it must be looked up.
+                // Events were missed, so the state must be read again.
                 None => return,
             }
         }
     };
     tokio::select! {
         () = finished => {}
-        () = tokio::time::sleep(patience) => {}
+        () = tokio::time::sleep(max_wait) => {}
         () = state.stopping.cancelled() => {}
     }
     super::find(&state.resources.store, id).await

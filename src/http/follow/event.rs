@@ -1,3 +1,5 @@
+//! The events of a stream and their JSON.
+
 use axum::response::sse::Event;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,22 +8,22 @@ use utoipa::ToSchema;
 use crate::progress::{Progress, Snapshot};
 use joulemark_experiment::{ExperimentId, State, Transition};
 
-/// `data` of an event `state`: an experiment has come into a state.
+/// `data` of a `state` event: an experiment has entered a state.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StateEvent {
     pub id: ExperimentId,
     pub state: State,
-    /// It is finished: nothing more will happen to it.
+    /// True if the experiment is finished; nothing more will happen to it.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// How often it had been started by then.
+    /// Number of times it had been started.
     pub attempt: u32,
-    /// When it came into the state, RFC 3339.
+    /// Time at which it entered the state, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub at: Timestamp,
 }
 
-/// `data` of an event `progress`: how far an experiment is that runs on the server that was asked.
+/// `data` of a `progress` event: the progress of an experiment that runs on the server that answers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProgressEvent<'a> {
     pub id: ExperimentId,
@@ -31,7 +33,8 @@ pub struct ProgressEvent<'a> {
     pub progress: &'a Progress,
 }
 
-pub fn of_move(transition: &Transition) -> Event {
+/// Returns the event of a change of state.
+pub fn of_transition(transition: &Transition) -> Event {
     let data = StateEvent {
         id: transition.id,
         state: transition.state,
@@ -42,6 +45,7 @@ pub fn of_move(transition: &Transition) -> Event {
     with_data("state", &data)
 }
 
+/// Returns the event of a progress report.
 pub fn of_progress(snapshot: &Snapshot) -> Event {
     let data = ProgressEvent {
         id: snapshot.id,
@@ -54,7 +58,7 @@ pub fn of_progress(snapshot: &Snapshot) -> Event {
 fn with_data(name: &str, data: &impl Serialize) -> Event {
     let event = Event::default().event(name);
     event.json_data(data).unwrap_or_else(|error| {
-        tracing::error!(%error, "an event cannot be written");
-        Event::default().comment("an event could not be written")
+        tracing::error!(%error, "an event cannot be serialized");
+        Event::default().comment("an event could not be serialized")
     })
 }

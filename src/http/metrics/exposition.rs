@@ -1,4 +1,4 @@
-//! From what was gathered to the text that Prometheus reads.
+//! Serializes gathered metrics into the text that Prometheus reads.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// OpenMetrics is for those who ask for it by name; Prometheus' own format is what everybody else can read.
+    /// Returns OpenMetrics if the `Accept` header names it, and the Prometheus format for everybody else.
     pub fn asked_for(headers: &HeaderMap) -> Self {
         let names = |value: &str| value.contains("application/openmetrics-text");
         let mut accepted = headers
@@ -34,6 +34,7 @@ impl Format {
         }
     }
 
+    /// Returns the media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Prometheus => prometheus_text::CONTENT_TYPE,
@@ -42,7 +43,7 @@ impl Format {
     }
 }
 
-/// One family that was gathered for this scrape; `name` is without its unit and `_total`.
+/// A metric family gathered for this scrape; `name` excludes the unit and `_total`.
 #[derive(Clone, Debug)]
 pub struct Family {
     pub name: &'static str,
@@ -52,19 +53,21 @@ pub struct Family {
     pub samples: Vec<(Vec<(&'static str, String)>, f64)>,
 }
 
-/// Families in the order in which they are shown. What has no samples is left out: unknown is not 0.
+/// Families in the order in which they are written. A family without samples is left out, since unknown is not 0.
 #[derive(Debug, Default)]
 pub struct Sheet {
     families: Vec<Family>,
-    /// Names that are everybody's, such as `process_open_fds`, which have no prefix of ours.
+    /// Families with names that all services use, such as `process_open_fds`, which get no prefix.
     unprefixed: Vec<Family>,
 }
 
 impl Sheet {
+    /// Adds a family whose name gets the prefix.
     pub fn add(&mut self, family: Family) {
         self.families.push(family);
     }
 
+    /// Adds a family whose name gets no prefix.
     pub fn add_unprefixed(&mut self, family: Family) {
         self.unprefixed.push(family);
     }
@@ -89,8 +92,10 @@ impl Collector for Gathered {
     }
 }
 
+/// Returns the text of the gathered families and of the running counters.
+///
 /// # Errors
-/// None but what writing text into memory may have.
+/// Returns an error if writing into memory fails.
 pub fn text(format: Format, state: &AppState, sheet: Sheet) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     let own = registry.sub_registry_with_prefix(PREFIX);
@@ -105,7 +110,7 @@ pub fn text(format: Format, state: &AppState, sheet: Sheet) -> Result<String, fm
     Ok(text)
 }
 
-/// What was counted as it happened; the registry holds handles only.
+/// Registers the metrics that are counted as events happen.
 fn register_counted(own: &mut Registry, state: &AppState) {
     let (requests, experiments, store) = (
         &state.metrics.requests,
@@ -119,7 +124,7 @@ fn register_counted(own: &mut Registry, state: &AppState) {
     );
     own.register_with_unit(
         "http_request_duration",
-        "Seconds from a request's headers to the head of its answer, by route; status is gone when the client left first",
+        "Seconds from a request's headers to the head of its answer, by route; status is gone if the client disconnected first",
         Unit::Seconds,
         requests.duration_sec.clone(),
     );
@@ -135,12 +140,12 @@ fn register_counted(own: &mut Registry, state: &AppState) {
     );
     own.register(
         "endings_in_memory",
-        "Ends of runs that neither the database nor the disk has, and that are lost with the server",
+        "Ends of runs that are stored neither in the database nor on disk; they are lost if the server stops",
         experiments.endings_in_memory.clone(),
     );
     own.register(
         "submissions_refused",
-        "Submissions that a limit refused, by reason: the problem's kind",
+        "Submissions refused because of a limit; the reason is the kind of problem",
         state.metrics.refused_submissions.clone(),
     );
     own.register_with_unit(

@@ -1,5 +1,5 @@
-//! What is looked up for a scrape. Nothing here is scanned and nothing is measured: indices are counted, at most so often
-//! that they cost little, and what the meter has gathered is read.
+//! Gathers the metrics of a scrape. Nothing is scanned or measured for it: counts come from indices of the database, at
+//! limited intervals, and energy from what the meter has already gathered.
 
 use super::own::KnownDepth;
 use std::collections::BTreeMap;
@@ -20,11 +20,12 @@ use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_meter::{MeterHealth, Place, SourceHealth};
 use joulemark_store::QueueDepth;
 
-/// A database that is slower than this is away, as far as a scrape is concerned.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Counts are shown for so long, and for so many times as long as counting took: at most a twentieth of a reader's time.
-const KEEP_SEC: f64 = 1.0;
-const REST_FACTOR: f64 = 20.0;
+/// Timeout of database queries; a slower database counts as unreachable.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Counts are reused for at least this many seconds, and for `REUSE_FACTOR` times the duration of the query: counting
+/// takes at most a twentieth of the time of a database reader.
+const MIN_REUSE_SEC: f64 = 1.0;
+const REUSE_FACTOR: f64 = 20.0;
 
 pub async fn gather(state: &AppState) -> Sheet {
     let depth = depth(state).await;
@@ -34,35 +35,35 @@ pub async fn gather(state: &AppState) -> Sheet {
         state.disks.clone(),
         state.database_file.clone(),
     );
-    // Disks, locks and open files are looked at, and the spool is a folder.
-    let blocking = tokio::task::spawn_blocking(move || OfHost {
+    // Disks, locks, open files and the spool folder are read by blocking calls.
+    let blocking = tokio::task::spawn_blocking(move || HostReadings {
         process: Process::read(),
         spooled: scheduler.spooled(),
-        rooms: disks.iter().map(Disk::look).collect(),
+        disk_rooms: disks.iter().map(Disk::look).collect(),
         held_elsewhere: scheduler.held_elsewhere(),
         backed_up_at: file.and_then(|file| backup_marker::read(&file)),
     });
-    let OfHost {
+    let HostReadings {
         process,
         spooled,
-        rooms,
+        disk_rooms,
         held_elsewhere,
         backed_up_at,
     } = blocking.await.unwrap_or_default();
     let mut sheet = Sheet::default();
-    about_the_server(&mut sheet, state, &process);
-    about_the_queue(&mut sheet, state, depth.as_ref());
+    add_server(&mut sheet, state, &process);
+    add_queue(&mut sheet, state, depth.as_ref());
     let spooled = spooled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
     sheet.add(gauge(
         "store_spooled_endings",
-        "Ends of runs that wait on disk for the database",
+        "Ends of runs that are spooled on disk until the database answers",
         spooled,
     ));
-    about_what_ends(&mut sheet, next_key_end, backed_up_at);
-    about_the_disks(&mut sheet, &rooms);
+    add_expiries(&mut sheet, next_key_end, backed_up_at);
+    add_disks(&mut sheet, &disk_rooms);
     sheet.add(gauge(
         "device_held_elsewhere",
-        "1 while another server of this host has the device, or workers of one that died",
+        "1 while another server of this host, or workers of a dead one, hold the device",
         state
             .resources
             .meter
@@ -77,29 +78,30 @@ pub async fn gather(state: &AppState) -> Sheet {
             })
             .collect(),
     ));
-    about_the_meter(&mut sheet, &state.resources.meter.health());
+    add_meter(&mut sheet, &state.resources.meter.health());
     sheet
 }
 
-/// What is looked at outside of the runtime's threads.
+/// Values that are read by blocking calls.
 #[derive(Default)]
-struct OfHost {
+struct HostReadings {
     process: Process,
     spooled: Option<usize>,
-    rooms: Vec<Room>,
+    disk_rooms: Vec<Room>,
     held_elsewhere: Vec<Lease>,
     backed_up_at: Option<Timestamp>,
 }
 
-/// Returns when the first of the keys in use ends; `None` where none does, or the database is away.
+/// Returns the time at which the next valid key expires; `None` if none expires, or if the database is unreachable.
 async fn next_key_end(state: &AppState) -> Option<Timestamp> {
     let now = clock::wall_now();
-    let keys = tokio::time::timeout(PATIENCE, state.resources.store.keys()).await;
+    let keys = tokio::time::timeout(QUERY_TIMEOUT, state.resources.store.keys()).await;
     let ends = keys.ok()?.ok()?.into_iter().filter(|key| key.revoked_at.is_none());
     ends.filter_map(|key| key.expires_at).filter(|end| *end > now).min()
 }
 
-fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up_at: Option<Timestamp>) {
+/// Adds the metrics of keys and backups.
+fn add_expiries(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up_at: Option<Timestamp>) {
     let now = clock::wall_now();
     let seconds = |name, help, value: Option<f64>| Family {
         unit: Some(Unit::Seconds),
@@ -107,7 +109,7 @@ fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up
     };
     sheet.add(seconds(
         "api_key_next_expiry",
-        "Seconds until the first of the API keys in use ends",
+        "Seconds until the next of the valid API keys expires",
         next_key_end.map(|end| end.duration_since(now).as_secs_f64()),
     ));
     sheet.add(seconds(
@@ -117,29 +119,27 @@ fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up
     ));
 }
 
-fn about_the_disks(sheet: &mut Sheet, rooms: &[Room]) {
+/// Adds the metrics of the disks.
+fn add_disks(sheet: &mut Sheet, disk_rooms: &[Room]) {
     let of_disk = |room: &Room| vec![("disk", room.name.to_owned())];
-    let writable = rooms
+    let writable = disk_rooms
         .iter()
         .map(|room| (of_disk(room), f64::from(u8::from(room.problem.is_none()))));
     sheet.add(gauge(
         "disk_writable",
-        "1 while a file could be written where the server must write, else 0",
+        "1 while files can be written where the server must write, else 0",
         writable.collect(),
     ));
-    let free = rooms
+    let free = disk_rooms
         .iter()
         .filter_map(|room| Some((of_disk(room), room.free_bytes? as f64)));
     sheet.add(Family {
         unit: Some(Unit::Bytes),
-        ..gauge(
-            "disk_free",
-            "Bytes that are free where the server must write",
-            free.collect(),
-        )
+        ..gauge("disk_free", "Free bytes where the server must write", free.collect())
     });
 }
 
+/// Returns the label of a device.
 fn device_of(lease: Lease) -> String {
     match lease {
         Lease::Gpu(uuid) => uuid,
@@ -147,24 +147,25 @@ fn device_of(lease: Lease) -> String {
     }
 }
 
-/// One at a time counts, and those who came meanwhile have its answer.
+/// Returns the queue depth; `None` if the database is unreachable. Concurrent scrapes share one query.
 async fn depth(state: &AppState) -> Option<QueueDepth> {
     let mut known = state.metrics.depth.lock().await;
     let now = Monotonic::now();
     if let Some(known) = known.as_ref().filter(|known| now < known.until) {
         return known.depth.clone();
     }
-    let counted = tokio::time::timeout(PATIENCE, state.resources.store.depth()).await;
+    let counted = tokio::time::timeout(QUERY_TIMEOUT, state.resources.store.depth()).await;
     let depth = counted.ok().and_then(Result::ok);
     let then = Monotonic::now();
-    let keep_sec = (then.sec_since(now) * REST_FACTOR).max(KEEP_SEC);
+    let reuse_sec = (then.sec_since(now) * REUSE_FACTOR).max(MIN_REUSE_SEC);
     *known = Some(KnownDepth {
-        until: Monotonic::from_sec(then.as_sec() + keep_sec),
+        until: Monotonic::from_sec(then.as_sec() + reuse_sec),
         depth: depth.clone(),
     });
     depth
 }
 
+/// Returns a gauge without a unit.
 fn gauge(name: &'static str, help: &'static str, samples: Vec<(Vec<(&'static str, String)>, f64)>) -> Family {
     Family {
         name,
@@ -175,11 +176,13 @@ fn gauge(name: &'static str, help: &'static str, samples: Vec<(Vec<(&'static str
     }
 }
 
+/// Returns one sample without labels.
 fn one(value: f64) -> Vec<(Vec<(&'static str, String)>, f64)> {
     vec![(Vec::new(), value)]
 }
 
-fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
+/// Adds the metrics of the server and its process.
+fn add_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let labels = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("cuda", state.scheduler.has_cuda().to_string()),
@@ -193,14 +196,14 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let streams = f64::from(state.streams.taken());
     sheet.add(gauge(
         "http_streams_open",
-        "Event streams and waiting requests that are open",
+        "Open event streams and waiting requests",
         one(streams),
     ));
     sheet.add(Family {
         kind: MetricType::Counter,
         ..gauge(
             "log_lines_dropped",
-            "Lines of the log that standard error did not take",
+            "Log lines dropped because standard error did not take them",
             one(log_writer::dropped_lines() as f64),
         )
     });
@@ -222,7 +225,7 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let started_sec = started_at.as_microsecond() as f64 / 1e6;
     sheet.add_unprefixed(seconds(gauge(
         "process_start_time",
-        "When the process started, in seconds since 1970",
+        "Start time of the process in seconds since 1970",
         one(started_sec),
     )));
     let told = |value: Option<f64>| value.map(one).unwrap_or_default();
@@ -249,20 +252,21 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     ));
     sheet.add_unprefixed(gauge(
         "process_max_fds",
-        "Most file descriptors that may be open",
+        "Maximum number of open file descriptors",
         count(process.max_fds),
     ));
     sheet.add_unprefixed(seconds(Family {
         kind: MetricType::Counter,
         ..gauge(
             "process_cpu",
-            "CPU time of the server itself, without its workers, in seconds",
+            "CPU time in seconds of the server without its workers",
             told(process.cpu_sec),
         )
     }));
 }
 
-fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDepth>) {
+/// Adds the metrics of the queue and of leased devices.
+fn add_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDepth>) {
     let is_there = if depth.is_some() { 1.0 } else { 0.0 };
     sheet.add(gauge(
         "store_reachable",
@@ -273,12 +277,12 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
     let by_state = by_state.map(|(state, count)| (vec![("state", state.as_str().to_owned())], *count as f64));
     sheet.add(gauge(
         "experiments",
-        "Unfinished experiments in the database by state, those of other servers that share it included",
+        "Unfinished experiments in the database by state, including those of other servers that share it",
         by_state.collect(),
     ));
-    let mut lanes: BTreeMap<(&str, String), u64> = BTreeMap::new();
+    let mut by_devices: BTreeMap<(&str, String), u64> = BTreeMap::new();
     for (requirements, count) in depth.map(|depth| depth.waiting.as_slice()).unwrap_or_default() {
-        let lane = match requirements {
+        let devices = match requirements {
             None => ("unknown", "0".to_owned()),
             Some(requirements) if requirements.device == Device::Cuda => {
                 let named = u32::try_from(requirements.gpus.len()).unwrap_or(u32::MAX);
@@ -286,20 +290,20 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
             }
             Some(_) => ("cpu", "0".to_owned()),
         };
-        *lanes.entry(lane).or_insert(0) += count;
+        *by_devices.entry(devices).or_insert(0) += count;
     }
-    let lanes = lanes
+    let by_devices = by_devices
         .into_iter()
         .map(|((device, gpus), count)| (vec![("device", device.to_owned()), ("gpus", gpus)], count as f64));
     sheet.add(gauge(
         "queued_experiments",
-        "Experiments that wait, by the devices that they need",
-        lanes.collect(),
+        "Queued experiments by the devices that they need",
+        by_devices.collect(),
     ));
     let running = state.scheduler.running_count() as f64;
     sheet.add(gauge(
         "running_experiments",
-        "Experiments that this server runs",
+        "Experiments running on this server",
         one(running),
     ));
     let leases = state.scheduler.leases();
@@ -316,12 +320,13 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
     });
     sheet.add(gauge(
         "device_leased",
-        "1 while an experiment of this server has the device, else 0",
+        "1 while an experiment of this server leases the device, else 0",
         leased.collect(),
     ));
 }
 
-fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
+/// Adds the metrics of the meter and of the sources of energy.
+fn add_meter(sheet: &mut Sheet, health: &MeterHealth) {
     let of_sources = |value: fn(&SourceHealth) -> Option<f64>| {
         let known = health
             .sources
@@ -335,7 +340,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "power",
-            "Power of each source just now in watts; psys contains packages, and these core and uncore",
+            "Present power of each source in watts; psys includes packages, and packages include core and uncore",
             power,
         ),
         MetricType::Gauge,
@@ -345,7 +350,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "energy",
-            "Joules of each source since the server started, without what passed while it could not be read; an estimate where source is tdp_estimate",
+            "Joules of each source since the server started, excluding time in which it could not be read; an estimate where source is tdp_estimate",
             energy,
         ),
         counter,
@@ -353,26 +358,30 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     ));
     let answers = of_sources(|source| Some(source.answers as f64));
     sheet.add(with(
-        gauge("meter_samples", "Readings that each source answered", answers),
+        gauge("meter_samples", "Successful readings of each source", answers),
         counter,
         None,
     ));
     let failures = of_sources(|source| Some(source.failures as f64));
     sheet.add(with(
-        gauge("meter_failures", "Readings that each source failed", failures),
+        gauge("meter_failures", "Failed readings of each source", failures),
         counter,
         None,
     ));
     let age = of_sources(|source| source.age_sec);
     sheet.add(with(
-        gauge("meter_last_sample_age", "Seconds since each source answered last", age),
+        gauge(
+            "meter_last_sample_age",
+            "Seconds since the last successful reading of each source",
+            age,
+        ),
         MetricType::Gauge,
         seconds.clone(),
     ));
     sheet.add(with(
         gauge(
             "meter_sample_interval",
-            "Seconds between two regular sweeps over all sources",
+            "Seconds between two regular readings of all sources",
             one(health.sample_interval_sec),
         ),
         MetricType::Gauge,
@@ -381,7 +390,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "meter_sweeps",
-            "Regular sweeps over all sources",
+            "Regular readings of all sources",
             one(health.sweeps as f64),
         ),
         counter,
@@ -390,7 +399,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "meter_missed_sweeps",
-            "Regular sweeps whose time passed while the meter was held up",
+            "Regular readings of all sources that were skipped because the meter was delayed",
             one(health.missed_sweeps as f64),
         ),
         counter,
@@ -404,7 +413,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     ));
 }
 
-/// As many series as the host has sources, whatever is asked of it.
+/// Returns the labels of a source. Their number of values is limited by the sources of the host.
 fn labels(source: &SourceHealth) -> Vec<(&'static str, String)> {
     let (device, name) = match &source.id.place {
         Place::Gpu { index, uuid } => (uuid.clone(), index.to_string()),

@@ -1,3 +1,5 @@
+//! The metrics that are counted while the server runs.
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,21 +12,21 @@ use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_store::QueueDepth;
 use joulemark_store::metrics::Label;
 
-/// What HTTP itself counts, and what a scrape remembers for the next one.
+/// Counters of the HTTP layer, and the queue depth that scrapes share.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub requests: RequestMetrics,
-    /// By `reason`.
+    /// Submissions refused because of a limit, by `reason`.
     pub refused_submissions: Family<Label, Counter>,
     pub started_at: Timestamp,
     pub(super) depth: Arc<Mutex<Option<KnownDepth>>>,
 }
 
 impl Metrics {
-    /// Of a server that starts now.
+    /// Returns the metrics of a server that starts now.
     pub fn start() -> Self {
         let refused_submissions = Family::default();
-        // A series that is there from the start shows its first event as a step from 0.
+        // A series that exists from the start shows its first event as a step from 0.
         for reason in LIMITS {
             refused_submissions.get_or_create_owned(&[("reason", reason)]);
         }
@@ -37,7 +39,7 @@ impl Metrics {
     }
 }
 
-/// Kinds of problems by which a limit refuses a submission.
+/// Kinds of problems that refuse a submission because of a limit.
 const LIMITS: [&str; 5] = [
     "queue-full",
     "quota",
@@ -47,7 +49,7 @@ const LIMITS: [&str; 5] = [
 ];
 
 impl Metrics {
-    /// Counts a submission that a limit refuses, and returns why.
+    /// Counts a submission that was refused because of a limit, and returns the problem unchanged.
     pub fn refused(&self, problem: Problem) -> Problem {
         if let Some(reason) = LIMITS.into_iter().find(|limit| problem.is_of_kind(limit)) {
             self.refused_submissions
@@ -58,10 +60,10 @@ impl Metrics {
     }
 }
 
-/// What was counted last, and until when that will do.
+/// The queue depth last read, and the time until which it is reused.
 #[derive(Clone, Debug)]
 pub struct KnownDepth {
     pub(super) until: Monotonic,
-    /// Null while the database is away.
+    /// `None` while the database is unreachable.
     pub(super) depth: Option<QueueDepth>,
 }

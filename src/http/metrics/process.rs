@@ -1,4 +1,4 @@
-//! This process as the kernel knows it, by the names that every Prometheus client library uses.
+//! Metrics of this process from the kernel, with the names that all Prometheus client libraries use.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use joulemark_meter::process_cpu_sec;
 
 const BYTES_A_KIB: u64 = 1024;
 
-/// What the kernel does not tell is null.
+/// Resources of this process; a field is `None` if the kernel does not report it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
     pub resident_bytes: Option<u64>,
@@ -18,7 +18,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Reads `/proc/self`. Blocks, for a millisecond with ten thousand connections.
+    /// Reads `/proc/self`. Blocks: about a millisecond with ten thousand connections.
     pub fn read() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -26,7 +26,7 @@ impl Process {
             resident_bytes: field(&status, "VmRSS:").map(|kib| kib * BYTES_A_KIB),
             virtual_bytes: field(&status, "VmSize:").map(|kib| kib * BYTES_A_KIB),
             threads: field(&status, "Threads:"),
-            // One of them is this look's own.
+            // One of them is the open folder itself.
             open_fds: fs::read_dir("/proc/self/fd")
                 .ok()
                 .map(|entries| (entries.count() as u64).saturating_sub(1)),
@@ -36,7 +36,7 @@ impl Process {
     }
 }
 
-/// The first number behind `name`, in the file's own unit.
+/// Returns the first number after `name`, in the file's own unit; `None` if there is none.
 fn field(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_there() {
+    fn the_values_of_this_process_are_known() {
         let process = Process::read();
         assert!(process.resident_bytes.unwrap() > 1_000_000);
         assert!(process.open_fds.unwrap() >= 3 && process.max_fds >= process.open_fds);

@@ -1,3 +1,5 @@
+//! Metrics of requests.
+
 use std::fmt;
 
 use axum::http::{Method, StatusCode};
@@ -6,7 +8,7 @@ use prometheus_client::metrics::{family::Family, gauge::Gauge, histogram::Histog
 
 use joulemark_store::metrics::quick_sec;
 
-/// One of few, whatever clients send.
+/// Returns the name of a method, with one name for all unusual ones, so that clients cannot create series.
 pub fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -18,7 +20,8 @@ pub fn method_name(method: &Method) -> &'static str {
     }
 }
 
-/// A request's route as the route table writes it, never its path: whoever asks for paths at random makes no series.
+/// Labels of a request. `route` is the pattern of the route table, never the path, so that random paths create no
+/// series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestLabels {
     method: &'static str,
@@ -27,7 +30,7 @@ pub struct RequestLabels {
 }
 
 impl RequestLabels {
-    /// `status` is none when the client went away before there was an answer.
+    /// Returns the labels; `status` is `None` if the client disconnected before the answer.
     pub fn new(method: &Method, route: Option<&str>, status: Option<StatusCode>) -> Self {
         let method = method_name(method);
         let status = match status.map(|status| status.as_u16() / 100) {
@@ -57,7 +60,8 @@ impl EncodeLabelSet for RequestLabels {
     }
 }
 
-/// Requests from their headers to the head of their answer: what is streamed goes on after it. Clones count together.
+/// Counts and durations of requests, from the headers to the head of the answer; a streamed body is not included.
+/// Clones share the counters.
 #[derive(Clone, Debug)]
 pub struct RequestMetrics {
     pub in_flight: Gauge,
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_asked_for_there_are_few_series() {
+    fn requests_create_few_series() {
         let labels = |method: &str, status: u16| {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             RequestLabels::new(&method, None, StatusCode::from_u16(status).ok())

@@ -1,3 +1,5 @@
+//! `GET /metrics`.
+
 use axum::extract::State as AxumState;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -7,11 +9,11 @@ use super::gather;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
-/// Metrics for Prometheus
+/// Read metrics for Prometheus
 ///
-/// Queue, experiments, power and energy of every source, requests, database, meter and process, in Prometheus' text
-/// format, or as OpenMetrics where `Accept` asks for it. Counters begin with the server. What is unknown has no sample.
-/// Addresses that the server's option `metrics_from` lists need no key.
+/// Metrics of the queue, experiments, power and energy of every source, requests, database, meter and process, in the
+/// Prometheus text format, or as OpenMetrics if `Accept` asks for it. Counters start at 0 when the server starts. A
+/// value that is unknown has no sample. Addresses in the server's option `metrics_from` need no key.
 #[utoipa::path(get, path = "/metrics", tag = "service", operation_id = "getMetrics",
     responses((status = 200, description = "Every metric with its description and unit.",
         content((String = "text/plain"), (String = "application/openmetrics-text")))))]

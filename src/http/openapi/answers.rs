@@ -1,3 +1,5 @@
+//! Schemas of answers: required keys, and the data of event streams.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -5,8 +7,9 @@ use serde_json::{Value, json};
 const STREAM: &str = "text/event-stream";
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// utoipa takes an `Option` for a key that may be absent; serde writes it as null. So in what is only ever answered each
-/// key that may be null is there. One that serde leaves out carries `nullable = false` and is absent, never null.
+/// Marks keys that may be null as required in schemas that occur only in answers. utoipa treats an `Option` as a key
+/// that may be absent, but serde writes it as null. A key that serde omits has `nullable = false`, and is absent but
+/// never null.
 pub fn require_every_key(document: &mut Value) {
     let mut asked = BTreeSet::new();
     for (_, _, operation) in super::operations(document) {
@@ -28,7 +31,7 @@ pub fn require_every_key(document: &mut Value) {
     document["components"]["schemas"] = schemas;
 }
 
-/// What the `data` of a stream's events is; to the transport it is a text.
+/// Describes the `data` of an event stream, which OpenAPI itself treats as text.
 pub fn type_events(document: &mut Value) {
     let schema = json!({
         "type": "string",
@@ -45,7 +48,7 @@ pub fn type_events(document: &mut Value) {
     }
 }
 
-/// Names of the schemas that something refers to.
+/// Collects the names of the schemas that a value refers to.
 fn gather(value: &Value, names: &mut BTreeSet<String>) {
     match value {
         Value::Object(map) => {
@@ -61,6 +64,7 @@ fn gather(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Marks the keys of a schema that may be null as required.
 fn require(schema: &mut Value) {
     let parts = schema.get_mut("allOf").and_then(Value::as_array_mut);
     for part in parts.into_iter().flatten() {
@@ -79,6 +83,7 @@ fn require(schema: &mut Value) {
     }
 }
 
+/// Returns whether a property may be null.
 fn may_be_null(property: &Value) -> bool {
     let null = |value: &Value| value.as_str() == Some("null");
     let is_null_type = |value: &Value| null(&value["type"]);
@@ -95,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_null_is_always_there_in_an_answer_but_not_in_a_question() {
+    fn nullable_keys_are_required_in_answers_but_not_in_requests() {
         let schema = || {
             json!({"properties": {"a": {"type": ["string", "null"]}, "b": {"oneOf": [{"type": "null"}, {"$ref": "x"}]},
                 "c": {"type": "string"}, "d": {"type": "integer"}}, "required": ["d"]})

@@ -1,11 +1,14 @@
+//! Examples of bodies, captured from a running server.
+
 use serde_json::Value;
 
-/// A body as it was really sent or answered; `openapi/capture-examples.py` captures them from a server with a real model.
+/// A captured body of a request or an answer. `openapi/capture-examples.py` captures them from a server with a real
+/// model.
 struct Example {
     operation: &'static str,
     /// A status, or `request`.
     of: &'static str,
-    /// The content whose example it is; JSON is also YAML's.
+    /// File type of the example; JSON examples also illustrate YAML.
     extension: &'static str,
     text: &'static str,
 }
@@ -67,7 +70,7 @@ const EXAMPLES: &[Example] = &[
     example!("readyz", "200"),
 ];
 
-/// Puts each example beside every content of its answer or question.
+/// Adds each example to all media types of its request or answer.
 pub fn add(document: &mut Value) {
     for (_, _, operation) in super::operations(document) {
         let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
@@ -86,18 +89,19 @@ pub fn add(document: &mut Value) {
     }
 }
 
+/// Adds an example to a media type that it fits.
 fn illustrate(media_type: &str, content: &mut Value, example: &Example) {
     let fits = match media_type {
         "text/csv" => example.extension == "csv",
         "application/x-ndjson" => example.extension == "jsonl",
         "text/event-stream" | "text/plain" => example.extension == "txt",
-        // Bytes show nobody anything, and OpenMetrics is the same text but for its end.
-        // A page is to be looked at.
+        // Binary files and pages show little in a description, and OpenMetrics differs from the other text only in its
+        // end.
         "application/vnd.apache.parquet" | "application/x-tar" | "application/openmetrics-text" | "text/html" => false,
         _ => example.extension == "json",
     };
     if fits {
-        // The schema of JSON Lines is a line's.
+        // The schema of JSON Lines describes one line.
         content["example"] = serde_json::from_str(example.text).unwrap_or_else(|_| Value::from(example.text));
     }
 }

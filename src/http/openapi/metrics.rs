@@ -1,7 +1,9 @@
+//! Descriptions of a result's metrics, taken from the table of metrics.
+
 use joulemark_analysis::metrics::{Group, Metric};
 use utoipa::openapi::{OpenApi as Document, RefOr, Schema};
 
-/// Describes each metric of a result by the table of metrics.
+/// Sets the description of each metric of a result from the table of metrics.
 pub fn describe(document: &mut Document, metrics: &[Metric]) {
     let Some(components) = &mut document.components else {
         return;
@@ -15,6 +17,7 @@ pub fn describe(document: &mut Document, metrics: &[Metric]) {
     }
 }
 
+/// Returns the schema that contains the metrics of a group.
 fn schema_of(group: Group) -> &'static str {
     match group {
         Group::Inference => "InferenceMetrics",
@@ -25,7 +28,7 @@ fn schema_of(group: Group) -> &'static str {
     }
 }
 
-/// Of a choice between a type and null the type is described.
+/// Sets the description of a property; if it is a type or null, that of the type.
 fn put(property: &mut RefOr<Schema>, description: &str) {
     match property {
         RefOr::Ref(reference) => description.clone_into(&mut reference.description),
@@ -60,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_says_of_a_metric_is_what_the_description_says() {
+    fn descriptions_of_metrics_are_those_of_the_table() {
         let mut document = crate::http::routes().split_for_parts().1;
         let metric = Metric {
             description: "What a test says of it.",

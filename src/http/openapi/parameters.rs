@@ -1,11 +1,13 @@
+//! Properties that all parameters share.
+
 use serde_json::{Value, json};
 
 use super::problems::example_id;
 
 const LABEL: &str = "^[^=]+=";
 
-/// What is the same for all parameters: none is ever null, since it can be left out, no more than a header, and an experiment's id and a label
-/// look alike everywhere.
+/// Completes all parameters: a parameter or a header is never null, since it can be left out; ids of experiments get an
+/// example, and labels a pattern.
 pub fn complete(document: &mut Value) {
     for (_, _, operation) in super::operations(document) {
         for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
@@ -18,7 +20,7 @@ pub fn complete(document: &mut Value) {
         let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
             never_null(&mut parameter["schema"]);
-            // utoipa takes no doc comment of a field whose schema a function makes.
+            // utoipa ignores the doc comment of a field whose schema is made by a function.
             if parameter["description"].is_null() {
                 parameter["description"] = parameter["schema"]["description"].clone();
             }
@@ -32,6 +34,7 @@ pub fn complete(document: &mut Value) {
     }
 }
 
+/// Removes null from the types of a schema.
 fn never_null(schema: &mut Value) {
     let Some(types) = schema["type"].as_array() else { return };
     let named: Vec<Value> = types.iter().filter(|name| **name != "null").cloned().collect();

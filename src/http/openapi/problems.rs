@@ -1,3 +1,5 @@
+//! Examples of problems, made by the same functions as the server's answers.
+
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use joulemark_store::NoneLeft;
 
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// What is sent with a body or changes something: another site's page may send it as well.
+/// Operations that change something or read a body, which cross-site pages may send.
 const SENT: [&str; 7] = [
     "submitExperiment",
     "cancelExperiment",
@@ -20,20 +22,20 @@ const SENT: [&str; 7] = [
     "cancelSweep",
 ];
 
-/// Of which operations a problem is an example.
+/// The operations that a problem is an example for.
 enum Of {
-    /// All that have an answer with its status.
+    /// All with an answer of its status.
     All,
-    /// Those that read a body.
+    /// Operations that read a body.
     WithABody,
-    /// Those of one experiment, by its id.
+    /// Operations on one experiment by its id.
     WithAnId,
     These(&'static [&'static str]),
 }
 
 use Of::{All, These, WithABody, WithAnId};
 
-/// Every problem as the server itself makes it.
+/// Returns every problem, with the operations that it is an example for.
 fn problems() -> Vec<(Of, Problem)> {
     let id = example_id();
     let dropped_at = id.created_at();
@@ -46,7 +48,7 @@ fn problems() -> Vec<(Of, Problem)> {
     vec![
         (
             All,
-            Problem::bad_header(&axum::http::header::HOST, "is there twice; accepted is one"),
+            Problem::bad_header(&axum::http::header::HOST, "occurs twice; accepted is one"),
         ),
         (
             WithAnId,
@@ -178,18 +180,18 @@ fn problems() -> Vec<(Of, Problem)> {
             These(&["countFlops"]),
             Problem::invalid_question(field(
                 "/model",
-                "is missing; accepted is a model's name, or `config` in its place",
+                "is missing; accepted is the name of a model, or `config` instead",
             )),
         ),
         (
             These(&["compareResults"]),
-            Problem::invalid_comparison(field("/ids/1", "is measuring, and has no results")),
+            Problem::invalid_comparison(field("/ids/1", "is measuring and has no results")),
         ),
         (
             These(&["getPareto"]),
             Problem::invalid_parameter(
                 "label",
-                "is missing; accepted is name=value, of experiments that are completed",
+                "is missing; accepted is name=value, a label of completed experiments, or `sweep` instead",
             ),
         ),
         (All, Problem::too_many_requests(600, 1)),
@@ -233,6 +235,7 @@ fn problems() -> Vec<(Of, Problem)> {
     ]
 }
 
+/// Returns a limit whose usage is above it.
 fn used_up(used: f64, allowed: u64) -> Account {
     Account {
         used,
@@ -241,15 +244,15 @@ fn used_up(used: f64, allowed: u64) -> Account {
     }
 }
 
-/// One that was given to nobody.
+/// Returns an id that belongs to no experiment.
 pub fn example_id() -> ExperimentId {
     const TEXT: &str = "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11";
     TEXT.parse()
         .unwrap_or_else(|_| ExperimentId::first_at(Timestamp::UNIX_EPOCH))
 }
 
-/// Puts each problem beside the answers that it is an example of. An answer that all operations share is copied to where
-/// an operation has more to show.
+/// Adds each problem to the answers that it is an example for. An answer that operations share is copied to an
+/// operation that has further examples.
 pub fn add(document: &mut Value) {
     let problems: Vec<_> = problems()
         .into_iter()
@@ -291,10 +294,12 @@ pub fn add(document: &mut Value) {
     document["components"]["responses"] = shared;
 }
 
+/// Returns the parameters of an operation.
 fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
     operation["parameters"].as_array().into_iter().flatten()
 }
 
+/// Sets the examples of an answer.
 fn illustrate<'a>(response: &mut Value, problems: impl Iterator<Item = &'a Value>) {
     let Some(content) = response.pointer_mut("/content/application~1problem+json") else {
         return;

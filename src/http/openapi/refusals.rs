@@ -1,20 +1,22 @@
+//! Answers that all operations share, for requests that are refused before a handler sees them.
+
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{Components, ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::openapi::{ObjectBuilder, Type};
 
 use super::problems::MEDIA_TYPE;
 
-/// Which requests may meet a refusal.
-enum Met {
+/// The requests that an answer applies to.
+enum AppliesTo {
     ByAll,
     WithABody,
-    /// Where there is something to encode.
+    /// Requests whose answer could be compressed.
     ByGet,
-    /// Only where somebody must say who they are.
+    /// Requests that need authentication.
     WithAKey,
 }
 
-/// What is refused before a handler sees it: the same answers for all operations, where they do not describe their own.
+/// Adds the shared answers to all operations that do not describe their own.
 pub fn add(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     for (_, name, _, response) in refusals() {
@@ -27,7 +29,7 @@ pub fn add(document: &mut OpenApi) {
     }
 }
 
-/// The operations of a path.
+/// Returns the operations of a path with their methods.
 pub fn methods(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
     let all = [
         (HttpMethod::Get, &mut item.get),
@@ -40,17 +42,18 @@ pub fn methods(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = (Ht
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
+/// Adds the shared answers to an operation.
 fn describe(operation: &mut Operation, method: &HttpMethod) {
     let (has_body, needs_key) = (
         operation.request_body.is_some(),
         operation.security.as_ref().is_some_and(|needs| !needs.is_empty()),
     );
-    for (status, name, met, _) in refusals() {
-        let applies = match met {
-            Met::ByAll => true,
-            Met::WithABody => has_body,
-            Met::ByGet => *method == HttpMethod::Get,
-            Met::WithAKey => needs_key,
+    for (status, name, applies_to, _) in refusals() {
+        let applies = match applies_to {
+            AppliesTo::ByAll => true,
+            AppliesTo::WithABody => has_body,
+            AppliesTo::ByGet => *method == HttpMethod::Get,
+            AppliesTo::WithAKey => needs_key,
         };
         if applies {
             let reference = RefOr::Ref(Ref::from_response_name(name));
@@ -63,78 +66,79 @@ fn describe(operation: &mut Operation, method: &HttpMethod) {
     }
 }
 
-fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
-    let challenge = header(Type::String, "`Bearer`, with what is wrong with the key.");
+/// Returns the shared answers: status, name, requests that they apply to, and response.
+fn refusals() -> [(&'static str, &'static str, AppliesTo, Response); 10] {
+    let challenge = header(Type::String, "`Bearer`, with the reason if the key is not valid.");
     let wait = || header(Type::Integer, "Seconds to wait.");
     [
         (
             "400",
             "BadRequest",
-            Met::ByAll,
-            problem("A header is there twice, or a trusted proxy sent one that cannot be read.").build(),
+            AppliesTo::ByAll,
+            problem("A header occurs twice, or a trusted proxy sent one that cannot be read.").build(),
         ),
         (
             "401",
             "Unauthorized",
-            Met::WithAKey,
-            problem("There is no API key in the request and no session, or one that is not valid, has expired or was ended.")
+            AppliesTo::WithAKey,
+            problem("The request has neither an API key nor a session, or they are not valid, have expired or were ended.")
                 .header("WWW-Authenticate", challenge)
                 .build(),
         ),
         (
             "403",
             "Forbidden",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem(
-                "The caller's role does not go so far, nor to that priority, the experiment is another's, a \
-                 session's CSRF token is missing, or a server without authentication was asked through a proxy, by another host name or by another site's page.",
+                "The caller's role is too low for this or for the requested priority, the experiment has another submitter, the CSRF \
+                 token of a session is missing, or a server without authentication got the request through a proxy, under another host name or from another site's page.",
             )
             .build(),
         ),
         (
             "406",
             "NotAcceptable",
-            Met::ByGet,
-            problem("`Accept-Encoding` refuses all that there is.").build(),
+            AppliesTo::ByGet,
+            problem("`Accept-Encoding` accepts none of the available encodings.").build(),
         ),
         (
             "408",
             "RequestTimeout",
-            Met::WithABody,
-            problem("The body comes too slowly.").build(),
+            AppliesTo::WithABody,
+            problem("The body arrives too slowly.").build(),
         ),
         (
             "414",
             "UriTooLong",
-            Met::ByAll,
-            problem("The path and the query are too long together.").build(),
+            AppliesTo::ByAll,
+            problem("Path and query together are too long.").build(),
         ),
         (
             "429",
             "TooManyRequests",
-            Met::ByAll,
-            problem("The caller's rate, quota or share of the server is used up, or what their experiments may take in a week.")
+            AppliesTo::ByAll,
+            problem("The caller's rate limit, quota, weekly limit or share of the server is used up.")
                 .header("Retry-After", wait())
                 .build(),
         ),
         (
             "431",
             "HeadersTooLarge",
-            Met::ByAll,
-            problem("The headers are too large together.").build(),
+            AppliesTo::ByAll,
+            problem("The headers together are too large.").build(),
         ),
         (
             "500",
             "InternalError",
-            Met::ByAll,
-            problem("The server failed; its log says more, under the answer's `x-request-id`.").build(),
+            AppliesTo::ByAll,
+            problem("The server failed; its log has the details under the answer's `x-request-id`.").build(),
         ),
         (
             "503",
             "Unavailable",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem(
-                "Too many requests are being answered, the answer took too long, or the database cannot be reached.",
+                "Too many requests are under way, the answer took too long, or the database cannot be reached.",
             )
             .header("Retry-After", wait())
             .build(),
@@ -142,6 +146,7 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
     ]
 }
 
+/// Returns the response of a problem.
 fn problem(description: &str) -> ResponseBuilder {
     let schema = Ref::from_schema_name("Problem");
     let content = ContentBuilder::new().schema(Some(schema)).build();
@@ -150,6 +155,7 @@ fn problem(description: &str) -> ResponseBuilder {
         .content(MEDIA_TYPE, content)
 }
 
+/// Returns a header of a response.
 fn header(kind: Type, description: &str) -> utoipa::openapi::header::Header {
     let schema = ObjectBuilder::new().schema_type(kind).build();
     HeaderBuilder::new()

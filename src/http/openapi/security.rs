@@ -1,3 +1,5 @@
+//! Security schemes, and the role that each operation requires.
+
 use axum::http::Method;
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::security::{
@@ -10,11 +12,11 @@ use crate::http::access::{Scope, scope_of};
 use crate::http::csrf::CSRF_HEADER;
 
 const SCHEME: &str = "apiKey";
-/// How the scripts of the service's own pages ask.
+/// Scheme of the scripts of the service's own pages.
 const SESSION: &str = "session";
 const CSRF_TOKEN: &str = "csrfToken";
 
-/// Each operation's scope, by the rule that the server itself goes by.
+/// Adds the required role to each operation, by the rule that the server itself applies.
 pub fn add(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(SCHEME, scheme());
@@ -28,6 +30,7 @@ pub fn add(document: &mut OpenApi) {
     }
 }
 
+/// Returns the method in the type of the `http` crate.
 fn named(method: &HttpMethod) -> Method {
     match method {
         HttpMethod::Get => Method::GET,
@@ -41,36 +44,40 @@ fn named(method: &HttpMethod) -> Method {
     }
 }
 
+/// Returns the scheme of API keys.
 fn scheme() -> SecurityScheme {
-    let description = "A key that the admin makes by `joulemark key create`, with the role reader, submitter or admin; \
-        each may also do what those before it may. Without it a name is accepted that a trusted proxy vouches for \
-        (`--identity-header`). A server with `--auth none` asks for neither and listens on a loopback address only.";
+    let description = "A key that the admin creates with `joulemark key create`, with the role reader, submitter or admin; \
+        each role includes the rights of those before it. Without a key, a name vouched for by a trusted proxy is accepted \
+        (`--identity-header`). A server with `--auth none` requires neither and listens on a loopback address only.";
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("jm_ID_SECRET");
     SecurityScheme::Http(bearer.description(Some(description)).build())
 }
 
+/// Returns the scheme of sessions.
 fn session() -> SecurityScheme {
-    let description = "The session of who signed in with a key at `/sign-in`, which may do what the key may and ends with \
-        it; for the service's own pages. The name is `__Host-joulemark` by TLS, `__Secure-joulemark` by TLS below a \
-        prefix, and `joulemark` by plain HTTP. An Authorization header goes before it, and so does a name that a trusted \
-        proxy vouches for.";
+    let description = "The session of a user who signed in with a key at `/sign-in`, for the service's own pages. It has the \
+        rights of the key and ends with it. The cookie's name is `__Host-joulemark` over TLS, `__Secure-joulemark` over TLS below a \
+        path prefix, and `joulemark` over plain HTTP. An Authorization header takes precedence over it, and so does a name vouched \
+        for by a trusted proxy.";
     SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
         "__Host-joulemark",
         description,
     )))
 }
 
+/// Returns the scheme of CSRF tokens.
 fn csrf_token() -> SecurityScheme {
-    let description = "The token of the session, as its pages have it. Asked of a session, and of nobody else, where a \
-        request is no GET.";
+    let description = "The token of the session, which its pages contain. It is required only of requests with a session \
+        that are not GET.";
     SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
         CSRF_HEADER.as_str(),
         description,
     )))
 }
 
+/// Adds the required role to an operation.
 fn describe(operation: &mut Operation, method: &Method, scope: Scope) {
     let Scope::Needs(role) = scope else {
         operation.security = Some(Vec::new());

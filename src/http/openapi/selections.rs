@@ -1,5 +1,5 @@
-//! What is answered where `fields` asks for some fields only: a schema beside that of the whole answer, with the same
-//! fields, none of them required. A description cannot say which of the two a parameter leads to.
+//! Schemas of answers that `fields` narrows. Each stands beside the schema of the whole answer and has the same fields,
+//! none of them required. OpenAPI cannot express which of the two a parameter selects.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 const SCHEMAS: &str = "#/components/schemas/";
 const JSON: &str = "/responses/200/content/application~1json/schema";
-/// Before the name of a whole schema.
+/// Prefix of the names of these schemas.
 const PREFIX: &str = "Selected";
 
-/// Adds the schemas, each where an operation has the parameter `fields`.
+/// Adds a schema for each operation that has the parameter `fields`.
 pub fn add(document: &mut Value) {
     let mut wholes = BTreeSet::new();
     for (_, _, operation) in super::operations(document) {
@@ -43,23 +43,24 @@ pub fn add(document: &mut Value) {
             make_optional(&mut schema);
         }
         refer(&mut schema, schemas, &mut open);
-        schema["description"] = json!(format!("`{name}`, of its fields those that `fields` asks for."));
+        schema["description"] = json!(format!("`{name}`, with only those fields that `fields` selects."));
         narrowed.push((format!("{PREFIX}{name}"), schema));
     }
     schemas.extend(narrowed);
 }
 
-/// Returns whether `fields` is asked of each of its items, and all else of it is there.
+/// Returns whether a schema is a page, whose items `fields` narrows and whose other keys stay.
 fn is_page(schema: &Value) -> bool {
     schema["properties"]["items"].is_object() && schema["properties"]["next_cursor"].is_object()
 }
 
+/// Returns the name of the schema that a reference points to.
 fn referred(schema: &Value) -> Option<String> {
     let name = schema["$ref"].as_str()?.strip_prefix(SCHEMAS)?;
     Some(name.to_owned())
 }
 
-/// Of fields none is required; of several choices a part may fit more than one.
+/// Makes all keys of a schema optional. Parts of an object may fit several alternatives, so `oneOf` becomes `anyOf`.
 fn make_optional(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else {
         return;
@@ -88,7 +89,7 @@ fn make_optional(schema: &mut Value) {
     schema.get_mut("items").into_iter().for_each(make_optional);
 }
 
-/// Turns each reference to a schema of which a part may be asked for into one to that part's, and notes it in `open`.
+/// Replaces each reference to a schema that can be narrowed by one to its narrowed schema, and adds that to `open`.
 fn refer(schema: &mut Value, schemas: &Map<String, Value>, open: &mut Vec<String>) {
     if let Some(name) = referred(schema).filter(|name| can_be_narrowed(&schemas[name], schemas)) {
         schema["$ref"] = json!(format!("{SCHEMAS}{PREFIX}{name}"));
@@ -102,6 +103,7 @@ fn refer(schema: &mut Value, schemas: &Map<String, Value>, open: &mut Vec<String
     }
 }
 
+/// Returns whether a schema, or one of its alternatives, has properties.
 fn can_be_narrowed(schema: &Value, schemas: &Map<String, Value>) -> bool {
     let within = ["oneOf", "anyOf", "allOf"].map(|key| schema[key].as_array());
     let is_object = |schema: &Value| match referred(schema) {

@@ -1,3 +1,5 @@
+//! `POST /v1/sweeps/{id}/cancel`.
+
 use axum::{
     Json,
     extract::State as AxumState,
@@ -13,18 +15,18 @@ use joulemark_experiment::State;
 use joulemark_experiment::access::{Action, AuditEntry};
 use joulemark_measurement::clock;
 
-/// Experiments that are ended at once.
+/// Number of experiments that are cancelled concurrently.
 const AT_ONCE: usize = 16;
 
 /// Cancel a sweep
 ///
-/// Cancels all of its experiments that wait or run, and ends its search; what is completed stays. Cancelling twice is fine.
-/// One's own, or for an admin anybody's.
+/// Cancels all queued and running experiments of the sweep, and ends its search; completed experiments keep their
+/// results. Cancelling it again has no effect. Submitters may cancel their own sweeps, admins all.
 #[utoipa::path(post, path = "/v1/sweeps/{id}/cancel", tag = "sweeps", operation_id = "cancelSweep",
     params(("id" = String, Path, format = "uuid", description = "The sweep's id")),
     responses(
-        (status = 200, description = "Nothing of it waits or runs any more.", body = Sweep),
-        (status = 202, description = "The wish is stored; a node that runs one of its experiments has not answered yet.", body = Sweep),
+        (status = 200, description = "None of its experiments is queued or running any more.", body = Sweep),
+        (status = 202, description = "The request to cancel is stored; a node has not stopped one of its experiments yet.", body = Sweep),
         (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such sweep.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is finished already.", body = Problem, content_type = "application/problem+json"),
@@ -48,13 +50,13 @@ pub async fn cancel(
         SweepState::Running => {}
     }
     let now = clock::wall_now();
-    // Before the experiments: the search would queue others in place of those that are cancelled.
+    // Before the experiments, since the search would queue others in their place.
     store.close_sweep(id, now).await?;
     let mut unfinished: Vec<_> = store.sweep_runs(id).await?;
     unfinished.retain(|run| !run.state.is_finished());
     unfinished.sort_by_key(|run| run.experiment);
     unfinished.dedup_by_key(|run| run.experiment);
-    // What waits first: it would start where what runs gives way.
+    // Queued experiments first, since they would start when running ones free their devices.
     unfinished.sort_by_key(|run| run.state != State::Queued);
     let each = stream::iter(unfinished).map(|run| {
         let (state, entry) = (

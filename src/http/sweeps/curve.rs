@@ -1,4 +1,5 @@
-//! A sweep along one numeric axis as a curve: where each metric is best, how sure that is, and where more brings little.
+//! The curve of a sweep along one numeric axis: where each metric is best, with a confidence interval, and where a
+//! higher value brings little.
 
 use std::collections::BTreeMap;
 
@@ -10,43 +11,45 @@ use joulemark_analysis::curve::{CurvePoint, knee, maximum, minimum};
 use joulemark_analysis::metrics::{Better, Metric};
 use joulemark_experiment::sweep::SweepRequest;
 
-/// With fewer points there is no curve.
-const FEWEST_POINTS: usize = 3;
+/// Minimum number of points of a curve.
+const MIN_POINTS: usize = 3;
 
-/// How metrics go along the sweep's axis.
+/// The metrics of a sweep as functions of its axis.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SweepCurve {
-    /// The axis, whose values are numbers.
+    /// Name of the axis, whose values are numbers.
     pub axis: String,
-    /// Each metric of the table that has a better direction and is known of three points or more.
+    /// The metrics of the table for which lower or higher is better and that are known for at least three points.
     pub metrics: BTreeMap<String, CurveFigure>,
 }
 
-/// How a metric goes along the axis.
+/// A metric as a function of the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct CurveFigure {
-    /// The value of the axis at which the mean over repeats is best.
+    /// Value of the axis at which the mean over repeats is best.
     pub best_at: f64,
-    /// Lower end of the 95 % interval of that value: below it the best lies in 2.5 % of 2,000 draws of the points' means, by
-    /// Student's t with the relative deviation of repeats that all points share. Null where no point has two repeats.
+    /// Lower end of the 95 % confidence interval of that value: in 2.5 % of 2,000 draws of the points' means the best
+    /// value lies below it. The draws follow Student's t, with one relative deviation of repeats for all points. Null
+    /// if no point has two repeats.
     pub best_at_low: Option<f64>,
-    /// Upper end of the interval.
+    /// Upper end of the confidence interval.
     pub best_at_high: Option<f64>,
-    /// The mean there, in the metric's unit.
+    /// Mean at that value, in the metric's unit.
     pub best: f64,
-    /// From which value on more of the axis brings little: the point that lies highest above the line from the first to the
-    /// last (Satopaa et al. 2011). Null for a metric of which less is better, and where the curve does not bend so.
+    /// The knee of the curve (Satopaa et al. 2011): the point that lies highest above the line from the first to the
+    /// last point. Beyond it a higher value of the axis brings little. Null if lower is better, and if the curve has no
+    /// such bend.
     pub knee_at: Option<f64>,
 }
 
-/// Figures of the repeats of each point of the axis, by metric.
+/// The axis of a curve with its values.
 pub struct Curve {
     axis: String,
     values: Vec<f64>,
 }
 
 impl Curve {
-    /// Returns the axis of a sweep; `None` where it has another number of axes than one, or one whose values are no numbers.
+    /// Returns the axis of a sweep; `None` unless it has exactly one axis, whose values are numbers.
     pub fn of(request: &SweepRequest) -> Option<Self> {
         let mut axes = request.axes.iter();
         let (Some((axis, values)), None) = (axes.next(), axes.next()) else {
@@ -59,7 +62,7 @@ impl Curve {
         })
     }
 
-    /// Draws up the curve of the metrics, each with the figures of every point's repeats, in the order of the points.
+    /// Computes the curve of each metric, from the figures of every point's repeats in the order of the points.
     pub fn drawn(self, metrics: &[(&'static Metric, Vec<Vec<f64>>)]) -> SweepCurve {
         let of_metric = |(metric, figures): &(&'static Metric, Vec<Vec<f64>>)| {
             let points = self.values.iter().zip(figures);
@@ -76,7 +79,7 @@ impl Curve {
                 Better::Neither => return None,
             };
             let best = if is_rising { maximum(&points) } else { minimum(&points) };
-            let best = best.filter(|_| points.len() >= FEWEST_POINTS)?;
+            let best = best.filter(|_| points.len() >= MIN_POINTS)?;
             let figure = CurveFigure {
                 best_at: best.at,
                 best_at_low: best.at_low,

@@ -1,3 +1,5 @@
+//! `GET /v1/sweeps/{id}/export`.
+
 use axum::extract::State as AxumState;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -20,11 +22,12 @@ use crate::tables::{SweepCell, sweep_columns};
 pub struct SweepExportParameters {
     #[param(schema_with = asked::format_schema, required = false)]
     format: Option<String>,
-    /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
-    /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
+    /// `true` for a CSV that is safe to open in a spreadsheet: a text that it would take for a formula (one that begins
+    /// with `=`, `+`, `-`, `@`, a tab or a carriage return) is preceded by an apostrophe. Otherwise texts are
+    /// unchanged.
     #[param(value_type = Option<bool>)]
     spreadsheet: Option<String>,
-    /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison, `p99_ttft_ms`
+    /// Names of metrics of the table, at most 64, separated by commas. Default: those of a comparison, `p99_ttft_ms`
     /// and those of the goal.
     #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
     metrics: Option<String>,
@@ -32,8 +35,9 @@ pub struct SweepExportParameters {
 
 /// Export a sweep as a table
 ///
-/// A row a point: its number, a column an axis under the axis' own name, `completed`, and for each metric its mean over
-/// the repeats, `_n`, `_ci_low` and `_ci_high`. A row an experiment has `GET /v1/experiments/export?sweep=ID`.
+/// One row per point: its number, a column for each axis under the axis' name, `completed`, and for each metric its
+/// mean over the repeats, `_n`, `_ci_low` and `_ci_high`. `GET /v1/experiments/export?sweep=ID` has one row per
+/// experiment.
 #[utoipa::path(get, path = "/v1/sweeps/{id}/export", tag = "sweeps", operation_id = "exportSweep",
     params(("id" = String, Path, format = "uuid", description = "The sweep's id"), SweepExportParameters),
     responses(
@@ -43,9 +47,9 @@ pub struct SweepExportParameters {
         (status = 400, description = "The id or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such sweep.", body = Problem, content_type = "application/problem+json"),
         (status = 406, description = "`Accept` asks for another format.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or as many exports run as may at a time.", body = Problem,
+        (status = 503, description = "The database cannot be reached, or the maximum number of exports is open.", body = Problem,
             content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds to wait."))),
-        (status = 505, description = "CSV and JSON Lines need HTTP/1.1: before it nobody could tell the end from a break.", body = Problem, content_type = "application/problem+json"),
+        (status = 505, description = "CSV and JSON Lines need HTTP/1.1, in which an incomplete body can be detected.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn export(
     AxumState(state): AxumState<AppState>,

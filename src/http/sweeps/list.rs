@@ -1,3 +1,5 @@
+//! `GET /v1/sweeps`.
+
 use axum::{Json, extract::State as AxumState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,10 +14,10 @@ use joulemark_experiment::ExperimentId;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct SweepPageParameters {
-    /// Sweeps on a page, 1 to 500; default 50.
+    /// Maximum number of sweeps on a page, 1 to 500; default 50.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
     limit: Option<String>,
-    /// `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -24,13 +26,13 @@ pub struct SweepPageParameters {
 pub struct SweepPage {
     /// The sweeps of this page.
     pub items: Vec<SweepSummary>,
-    /// What to pass as `cursor` for the next page; null on the last.
+    /// Value of `cursor` for the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
 /// List sweeps
 ///
-/// In pages, newest first, each with how far it is.
+/// In pages, newest first, each with its progress.
 #[utoipa::path(get, path = "/v1/sweeps", tag = "sweeps", operation_id = "listSweeps",
     params(SweepPageParameters),
     responses(

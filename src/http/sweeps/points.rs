@@ -1,3 +1,5 @@
+//! Admission of the experiments of a sweep.
+
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
@@ -14,7 +16,7 @@ use joulemark_experiment::sweep::{Point, SWEEP_LABEL, SWEEP_POINT_LABEL, SweepRe
 use joulemark_experiment::{Arrival, ExperimentId, FieldProblem, MAX_LABELS, MAX_PROBLEMS, Spec, Warning, parse};
 use joulemark_store::{NewExperiment, NewSweep, SweepPlan};
 
-/// By whom and how a sweep came.
+/// The identity and the sender of a submitted sweep.
 pub struct Submission<'a> {
     pub id: ExperimentId,
     pub caller: &'a Caller,
@@ -22,24 +24,26 @@ pub struct Submission<'a> {
     pub arrival: Arrival,
 }
 
-/// An experiment that was let in.
+/// An experiment that was admitted.
 struct Admitted {
     spec: Spec,
     warnings: Vec<Warning>,
     callback_url: Option<String>,
 }
 
-/// Checks the experiment of every point as one of its own would be, and makes of them what is queued.
+/// Admits the experiment of every point as if it were submitted alone, and returns the sweep to be queued.
 ///
 /// # Errors
-/// A [`Problem`] that names every point that cannot be, at the axis that made it so: then none is accepted.
+/// Returns a [`Problem`] or field problems that name each point which is not valid, at its axis. Then no experiment is
+/// accepted.
 pub async fn sweep_of(
     state: &AppState,
     request: SweepRequest,
     of: &Submission<'_>,
 ) -> Result<Result<NewSweep, Vec<FieldProblem>>, Problem> {
     let mut problems = unknown_metrics(&request);
-    // Each kind once, and for each point its kind: points that are equal once they are resolved share their experiments.
+    // Equal specs once, and for each point the index of its spec: points that are equal with defaults filled in share
+    // their experiments.
     let (mut kinds, mut kind_of_point, mut known) = (Vec::new(), Vec::new(), HashMap::new());
     for point in request.points() {
         if problems.len() >= MAX_PROBLEMS {
@@ -78,7 +82,8 @@ pub async fn sweep_of(
     queued(state, request, of, &kinds, &kind_of_point).map(Ok)
 }
 
-/// Makes the experiments of all points; where there is a goal, of those that are tried first, with a plan of the others.
+/// Creates the experiments of all points. With a goal it creates those that the search tries first, and plans for the
+/// others.
 fn queued(
     state: &AppState,
     request: SweepRequest,
@@ -122,6 +127,7 @@ fn queued(
     Ok(new)
 }
 
+/// Creates an experiment of the sweep.
 fn experiment(state: &AppState, admitted: &Admitted, of: &Submission<'_>) -> Result<NewExperiment, Problem> {
     let id = ExperimentId::generate();
     Ok(NewExperiment {
@@ -135,13 +141,14 @@ fn experiment(state: &AppState, admitted: &Admitted, of: &Submission<'_>) -> Res
     })
 }
 
+/// Admits the experiment of a point.
 async fn admit(
     state: &AppState,
     sweep: &SweepRequest,
     point: &Point,
     of: &Submission<'_>,
 ) -> Result<Result<Admitted, Vec<FieldProblem>>, Problem> {
-    // Its problem stands at the axis already, and is no experiment's.
+    // The problem already points to the axis.
     let document = match sweep.document(point) {
         Ok(document) => document,
         Err(problem) => return Ok(Err(vec![problem])),
@@ -158,12 +165,12 @@ async fn admit(
         .clone()
         .find(|(name, _)| [SWEEP_LABEL, SWEEP_POINT_LABEL].contains(&name.as_str()));
     if let Some((name, _)) = taken {
-        let detail = "is a label that the sweep gives itself; accepted are others";
+        let detail = "is a label that the sweep sets itself; accepted are others";
         return Ok(Err(vec![FieldProblem::new(format!("/labels/{name}"), detail)]));
     }
     if labels.count() + 2 > MAX_LABELS {
         let detail = format!(
-            "leaves no room for the sweep's own two; accepted are at most {} labels",
+            "leaves no room for the two labels of the sweep; accepted are at most {} labels",
             MAX_LABELS - 2
         );
         return Ok(Err(vec![FieldProblem::new("/labels", detail)]));
@@ -175,7 +182,7 @@ async fn admit(
             false => Err(problem),
         };
     }
-    // Whom device time counts for is who they are, wherever that is known.
+    // Device time counts for the authenticated user, if there is one.
     request.user = of.caller.actor().name.or(request.user);
     Ok(state.scheduler.admit(request).await.map(|(spec, warnings)| Admitted {
         spec,
@@ -184,12 +191,13 @@ async fn admit(
     }))
 }
 
-/// Returns what tells an experiment from another one.
+/// Returns a digest of everything that distinguishes two experiments.
 fn digest(admitted: &Admitted) -> Result<[u8; 32], Problem> {
     let text = serde_json::to_vec(&(&admitted.spec, &admitted.callback_url)).map_err(|_| Problem::internal())?;
     Ok(Sha256::digest(text).into())
 }
 
+/// Returns a problem for each unknown metric in the goal.
 fn unknown_metrics(request: &SweepRequest) -> Vec<FieldProblem> {
     let metrics = request.goal.iter().flat_map(|goal| goal.metrics());
     let unknown = metrics.filter_map(|(pointer, name)| {

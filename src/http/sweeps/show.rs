@@ -1,3 +1,5 @@
+//! `GET /v1/sweeps/{id}`.
+
 use axum::{extract::State as AxumState, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -17,23 +19,24 @@ use joulemark_store::SweepRecord;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ShowParameters {
-    /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison, `p99_ttft_ms`
+    /// Names of metrics of the table, at most 64, separated by commas. Default: those of a comparison, `p99_ttft_ms`
     /// and those of the goal.
     #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
     metrics: Option<String>,
-    /// Only these fields, up to 256, separated by commas, with dots for what is within. Without `table` and `curve` no results are read.
+    /// Only these fields: up to 256 names, separated by commas, with dots for nested fields. Without `table` and
+    /// `curve` no results are read.
     #[param(example = "state,progress,eta", min_length = 1)]
     fields: Option<String>,
 }
 
 /// Show a sweep
 ///
-/// How far it is, and a row a point with its axes' values and metrics over its repeats: a repeat is one figure of its whole
-/// result, the interval is of their mean, at 95 %.
+/// Returns the progress of the sweep, and one row per point with the values of its axes and its metrics. Each completed
+/// repeat is one sample of a metric; the 95 % confidence interval is that of their mean.
 #[utoipa::path(get, path = "/v1/sweeps/{id}", tag = "sweeps", operation_id = "getSweep",
     params(("id" = String, Path, format = "uuid", description = "The sweep's id"), ShowParameters),
     responses(
-        (status = 200, description = "The sweep; with `fields`, only those.", body = Sweep),
+        (status = 200, description = "The sweep; with `fields`, only those fields.", body = Sweep),
         (status = 400, description = "The id is not a UUID, or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such sweep.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
@@ -59,7 +62,7 @@ pub async fn show(
 /// Returns a sweep with the figures of its table and its curve.
 ///
 /// # Errors
-/// When the database fails.
+/// Returns a [`Problem`] if the database fails.
 pub async fn with_figures(
     (state, caller): (&AppState, &Caller),
     record: SweepRecord,

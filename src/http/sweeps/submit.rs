@@ -1,3 +1,5 @@
+//! `POST /v1/sweeps`.
+
 use axum::{
     Extension, Json,
     extract::State as AxumState,
@@ -20,27 +22,28 @@ use joulemark_store::SweepRecord;
 
 /// Submit a sweep
 ///
-/// An experiment for each point and repeat, up to 1,000: all of them are accepted, or none. Each is one as any other, with the
-/// labels `sweep` and `sweep_point`, and is checked, queued, limited and listed as such. Points that are equal once their
-/// defaults are filled in share their experiments. By default they are queued by turns, each point once before any is
-/// repeated, so that what drifts hits all points alike.
+/// Submits an experiment for each point and repeat, up to 1,000; all are accepted, or none. Each is an ordinary
+/// experiment with the labels `sweep` and `sweep_point`, which is checked, queued, limited and listed like any other.
+/// Points that are equal with defaults filled in share their experiments. By default each point is queued once before
+/// any is repeated, so that drift affects all points alike.
 ///
-/// With a `goal` only those points are run that the search for it needs: it goes on whenever what it waits for has ended,
-/// and each answer has all that was tried. An `Idempotency-Key` works as for one experiment. docs/sweeps.md has examples.
+/// With a `goal`, only the points that its search needs are run. The search continues whenever the experiments it waits
+/// for have ended, and its answer lists everything that it tried. `Idempotency-Key` works as for an experiment.
+/// docs/sweeps.md has examples.
 #[utoipa::path(post, path = "/v1/sweeps", tag = "sweeps", operation_id = "submitSweep",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, best a UUID; \
-        quoted or bare.", pattern = r##"^("[!-~]{1,255}"|[!#-~][!-~]{0,254})$"##)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, preferably a UUID; \
+        quoted or unquoted.", pattern = r##"^("[!-~]{1,255}"|[!#-~][!-~]{0,254})$"##)),
     request_body(content((SweepRequest = "application/json"), (SweepRequest = "application/yaml"))),
     responses(
         (status = 201, description = "Accepted and stored.", body = Sweep,
-            headers(("Location" = String, description = "The sweep, as its client reaches it: a path, or behind a proxy that says so a URL"),
-                ("Idempotent-Replayed" = Option<String>, description = "`true` when its key came before"))),
+            headers(("Location" = String, description = "Address of the sweep: a path, or a URL if a trusted proxy reports the scheme"),
+                ("Idempotent-Replayed" = Option<String>, description = "`true` if the key was used before"))),
         (status = 400, description = "The body or the key cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The caller may not submit, or would have more bytes stored than may be.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not submit, or the limit on stored bytes would be exceeded.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not a valid sweep, or a point that no live node can ever run; or another one under a key that came before.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, its disk is full, or there is no room in the queue for all.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The sweep is not valid, no live node can run one of its points, or the key was used for another submission.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, its disk is full, or the queue has no room for all experiments.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn submit(
     AxumState(state): AxumState<AppState>,
@@ -90,9 +93,9 @@ pub async fn submit(
     created(&state, record, &origin).await
 }
 
-/// Answers with the sweep that the key came with before.
+/// Answers with the sweep that was submitted with the same key before.
 async fn replay(state: &AppState, experiment: ExperimentId, origin: &Origin) -> Result<Response, Problem> {
-    // The key may have been one experiment's of its own.
+    // The key may belong to a single experiment.
     let found = state.resources.store.sweep_of(experiment).await?;
     let record = found.ok_or_else(Problem::idempotency_key_taken)?;
     let mut response = created(state, record, origin).await?;
@@ -101,6 +104,7 @@ async fn replay(state: &AppState, experiment: ExperimentId, origin: &Origin) -> 
     Ok(response)
 }
 
+/// Answers with a new sweep.
 async fn created(state: &AppState, record: SweepRecord, origin: &Origin) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(&origin.link(&format!("/v1/sweeps/{}", record.id)));
     let location = location.map_err(|_| Problem::internal())?;

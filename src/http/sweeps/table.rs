@@ -1,3 +1,5 @@
+//! The table of a sweep: metrics over the repeats of each point.
+
 use std::collections::HashMap;
 
 use super::view::{SweepFigure, SweepRow};
@@ -12,19 +14,19 @@ use joulemark_experiment::sweep::SweepRequest;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_store::{ListQuery, StoreError, UnreadRow};
 
-/// Read from the database at a time, and of their documents.
+/// Maximum number of experiments read from the database at a time, and maximum size of their documents.
 const PAGE_ROWS: u32 = 100;
 const PAGE_BYTES: usize = 8 << 20;
-/// Of one question.
+/// Maximum number of metrics of a table.
 const MAX_METRICS: usize = 64;
 
-/// What answers are held to, beside what a comparison takes: its means hide those who wait longest.
-const OF_THE_SLOWEST: &str = "p99_ttft_ms";
+/// Metric that is added to those of a comparison, whose means hide the slowest requests.
+const TAIL_METRIC: &str = "p99_ttft_ms";
 
-/// Returns the metrics that are asked for, or those that a comparison takes, [`OF_THE_SLOWEST`] and those of the goal.
+/// Returns the requested metrics; by default those of a comparison, [`TAIL_METRIC`] and those of the goal.
 ///
 /// # Errors
-/// A [`Problem`] that names what is no metric.
+/// Returns a [`Problem`] that names an unknown metric.
 pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'static Metric>, Problem> {
     let refuse = |detail: String| Problem::invalid_parameter("metrics", detail);
     let mut metrics: Vec<&'static Metric> = Vec::new();
@@ -35,7 +37,7 @@ pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'s
     };
     let Some(asked) = asked else {
         let of_goal = request.goal.iter().flat_map(|goal| goal.metrics());
-        let named = std::iter::once(OF_THE_SLOWEST).chain(of_goal.map(|(_, name)| name));
+        let named = std::iter::once(TAIL_METRIC).chain(of_goal.map(|(_, name)| name));
         let named = named.filter_map(|name| metric_named(name).ok());
         for metric in default_metrics().into_iter().chain(named) {
             add(&mut metrics, metric);
@@ -48,21 +50,21 @@ pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'s
     match metrics.len() {
         0..=MAX_METRICS => Ok(metrics),
         many => Err(refuse(format!(
-            "names {many} metrics; accepted are up to {MAX_METRICS}"
+            "names {many} metrics; accepted are at most {MAX_METRICS}"
         ))),
     }
 }
 
-/// Figures of the completed experiments of a sweep, in the order of the metrics.
+/// Figures of each completed experiment of a sweep, in the order of the metrics.
 type Figures = HashMap<ExperimentId, Vec<Option<f64>>>;
 
 /// Each metric with the figures of every point's completed repeats, in the order of the points.
 pub type OfPoints = Vec<(&'static Metric, Vec<Vec<f64>>)>;
 
-/// Fills in the metrics of a table's rows, and returns what they are made of.
+/// Fills in the metrics of a table's rows, and returns the figures of the repeats.
 ///
 /// # Errors
-/// When the database fails.
+/// Returns a [`Problem`] if the database fails.
 pub async fn fill(
     (state, caller): (&AppState, &Caller),
     sweep: ExperimentId,
@@ -83,6 +85,7 @@ pub async fn fill(
     Ok(of_points)
 }
 
+/// Reads the figures of all completed experiments of a sweep.
 async fn read(
     (state, caller): (&AppState, &Caller),
     sweep: ExperimentId,
@@ -99,7 +102,7 @@ async fn read(
     loop {
         let page = store.unread_page(&query, PAGE_BYTES).await?;
         let (rows, metrics) = (page.rows, metrics.to_vec());
-        // Reading a page's documents takes longer than others wait for.
+        // Parsing a page takes too long for a thread that serves other requests.
         let read = tokio::task::spawn_blocking(move || {
             let each = rows.iter().map(|row| of_row(row, &metrics));
             each.collect::<Result<Vec<_>, StoreError>>()
@@ -110,6 +113,7 @@ async fn read(
     }
 }
 
+/// Returns the figures of one experiment.
 fn of_row(row: &UnreadRow, metrics: &[&'static Metric]) -> Result<(ExperimentId, Vec<Option<f64>>), StoreError> {
     let (record, report) = row.read()?;
     let report = report.map(|mut report| {

@@ -1,3 +1,5 @@
+//! Sweeps as the API shows them.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -10,11 +12,11 @@ use joulemark_experiment::sweep::{FigureOverRepeats, Goal, SearchAnswer, SearchS
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_store::{SweepRecord, SweepRun};
 
-/// How far a sweep is.
+/// State of a sweep.
 ///
-/// - `running`: experiments of it wait or run
-/// - `finished`: all have ended, whichever way
-/// - `cancelled`: it was cancelled, and nothing of it waits or runs
+/// - `running`: some of its experiments are queued or running, or its search continues
+/// - `finished`: all of its experiments have ended
+/// - `cancelled`: it was cancelled, and none of its experiments is queued or running
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepState {
@@ -23,14 +25,14 @@ pub enum SweepState {
     Cancelled,
 }
 
-/// How many of a sweep's experiments are how far. What points share counts once.
+/// Numbers of a sweep's experiments by state. An experiment that points share counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct SweepProgress {
-    /// Experiments that were queued so far; a search queues more as it goes on.
+    /// Experiments that were created so far; a search creates more as it continues.
     pub experiments: u64,
-    /// Experiments that wait.
+    /// Experiments that are queued.
     pub queued: u64,
-    /// Experiments that are started and not finished.
+    /// Experiments that have started and not finished.
     pub running: u64,
     /// Experiments with results.
     pub completed: u64,
@@ -40,7 +42,7 @@ pub struct SweepProgress {
     pub cancelled: u64,
 }
 
-/// What it rests on: `finished_runs` of this sweep, or `past_runs` of the model.
+/// Basis of an estimate: finished runs of this sweep (`finished_runs`), or past runs of the model (`past_runs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EtaMethod {
@@ -48,15 +50,15 @@ pub enum EtaMethod {
     PastRuns,
 }
 
-/// How long the rest will take: an estimate, as if nothing else ran and one experiment came after the other. What a search
-/// may queue yet is not in it.
+/// An estimate of the remaining time, as if its experiments ran one after the other and nothing else ran. Experiments
+/// that a search may still create are not included.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SweepEta {
-    /// Seconds from now; null where there is nothing to estimate them by.
+    /// Seconds from now; null without an estimate.
     pub left_sec: Option<f64>,
-    /// Null where there is none.
+    /// Basis of the estimate; null without one, and if nothing is left to run.
     pub method: Option<EtaMethod>,
-    /// Why there is no estimate; null where there is one.
+    /// Reason why there is no estimate; null if there is one.
     pub reason: Option<String>,
 }
 
@@ -65,11 +67,11 @@ pub struct SweepEta {
 pub struct SweepRow {
     /// The point's number, from 0.
     pub point: u32,
-    /// Each axis with its value.
+    /// Value of each axis.
     pub values: Map<String, Value>,
-    /// The experiments of its repeats, in their order; equal points have the same. Empty where a search did not try it.
+    /// The experiments of its repeats, in order; equal points share them. Empty if a search did not try the point.
     pub experiments: Vec<ExperimentId>,
-    /// How many of them are completed.
+    /// Number of completed experiments.
     pub completed: u32,
     /// Each metric over the completed repeats.
     pub metrics: BTreeMap<String, SweepFigure>,
@@ -78,13 +80,13 @@ pub struct SweepRow {
 /// A metric of a point, over its completed repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct SweepFigure {
-    /// Completed repeats of which it is known.
+    /// Number of completed repeats with a known value.
     pub n: u32,
-    /// Mean of the repeats' figures, in the metric's unit; null where none is known.
+    /// Mean over the repeats, in the metric's unit; null if no value is known.
     pub mean: Option<f64>,
-    /// Lower end of the mean's 95 % interval over repeats; null below two.
+    /// Lower end of the mean's 95 % confidence interval over repeats; null below two repeats.
     pub ci_low: Option<f64>,
-    /// Upper end of the interval.
+    /// Upper end of the confidence interval.
     pub ci_high: Option<f64>,
 }
 
@@ -104,26 +106,26 @@ impl From<FigureOverRepeats> for SweepFigure {
 pub struct SweepSummary {
     pub id: ExperimentId,
     pub state: SweepState,
-    /// When it was accepted, RFC 3339.
+    /// Time of acceptance, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: jiff::Timestamp,
-    /// When it was cancelled; null where it was not.
+    /// Time of cancellation; null if it was not cancelled.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub cancelled_at: Option<jiff::Timestamp>,
-    /// Who submitted it; null on a server without authentication.
+    /// Authenticated user who submitted it; null on a server without authentication.
     pub submitter: Option<String>,
-    /// The fields that vary with their values. Of prompts only their number is shown: the experiments have them.
+    /// The varied fields with their values. For prompts only their number is shown; the experiments contain them.
     #[schema(value_type = std::collections::BTreeMap<String, Vec<Value>>)]
     pub axes: Map<String, Value>,
     pub mode: SweepMode,
     pub order: SweepOrder,
-    /// How often each point is run.
+    /// Number of runs of each point.
     pub repeats: u32,
     /// Seed of the order `random`.
     pub seed: u64,
-    /// What is looked for; null where all points are run.
+    /// The goal of the search; null if all points are run.
     pub goal: Option<Goal>,
-    /// How many points the axes make.
+    /// Number of points that the axes make.
     pub points: u32,
     pub progress: SweepProgress,
 }
@@ -133,14 +135,14 @@ pub struct SweepSummary {
 pub struct Sweep {
     #[serde(flatten)]
     pub summary: SweepSummary,
-    /// The X-Request-Id under which it was submitted, as in the server's log.
+    /// X-Request-Id of the submission, as in the server's log.
     pub request_id: Option<String>,
     pub eta: SweepEta,
-    /// A row a point.
+    /// The table, with one row per point.
     pub table: Vec<SweepRow>,
-    /// How the table's metrics go along the axis; null unless there is one axis, whose values are numbers.
+    /// The table's metrics as functions of the axis; null unless there is exactly one axis, whose values are numbers.
     pub curve: Option<SweepCurve>,
-    /// The search for the goal with all that was tried; null without a goal.
+    /// The search for the goal, with everything that it tried; null without a goal.
     pub search: Option<SearchAnswer>,
 }
 
@@ -156,12 +158,14 @@ impl SweepProgress {
         }
     }
 
+    /// Returns the progress from the numbers of experiments by state.
     pub fn of_counts(counts: &BTreeMap<State, u64>) -> Self {
         let mut progress = Self::default();
         counts.iter().for_each(|(state, count)| progress.add(*state, *count));
         progress
     }
 
+    /// Returns the progress from the runs; an experiment of several points counts once.
     fn of_runs(runs: &[SweepRun]) -> Self {
         let once: BTreeMap<ExperimentId, State> = runs.iter().map(|run| (run.experiment, run.state)).collect();
         let mut progress = Self::default();
@@ -199,7 +203,7 @@ impl SweepSummary {
 }
 
 impl Sweep {
-    /// Shows a sweep with a table that has no metrics yet.
+    /// Returns a sweep, with a table that has no metrics yet.
     pub async fn new(state: &AppState, record: SweepRecord, runs: Vec<SweepRun>) -> Self {
         let progress = SweepProgress::of_runs(&runs);
         Self {
@@ -213,6 +217,7 @@ impl Sweep {
     }
 }
 
+/// Returns the table without metrics.
 fn rows(record: &SweepRecord, runs: &[SweepRun]) -> Vec<SweepRow> {
     let row = |point: joulemark_experiment::sweep::Point| {
         let own = runs.iter().filter(|run| run.placement.point == point.index);
@@ -227,6 +232,7 @@ fn rows(record: &SweepRecord, runs: &[SweepRun]) -> Vec<SweepRow> {
     record.request.points().into_iter().map(row).collect()
 }
 
+/// Estimates the remaining time.
 async fn eta(state: &AppState, progress: &SweepProgress, runs: &[SweepRun]) -> SweepEta {
     let left = progress.queued + progress.running;
     let took: Vec<f64> = runs
@@ -265,7 +271,7 @@ async fn eta(state: &AppState, progress: &SweepProgress, runs: &[SweepRun]) -> S
             None => Some(
                 estimate
                     .and_then(|estimate| estimate.reason)
-                    .unwrap_or_else(|| "no run of it is completed yet".to_owned()),
+                    .unwrap_or_else(|| "none of its runs has completed yet".to_owned()),
             ),
         },
     }

@@ -1,3 +1,5 @@
+//! The format that an export is requested in.
+
 use axum::http::{HeaderMap, header};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
@@ -5,14 +7,14 @@ use crate::http::problem::Problem;
 use crate::tables::{Format, Spreadsheet};
 use joulemark_measurement::quoted;
 
-/// Also understood in `Accept`, beside what the answer's own type is.
+/// Media types accepted in `Accept` besides that of the answer.
 const ALIASES: [(&str, Format); 3] = [
     ("application/jsonl", Format::JsonLines),
     ("application/jsonlines", Format::JsonLines),
     ("application/x-jsonlines", Format::JsonLines),
 ];
 
-/// The format by the parameter, or else by the client's `Accept`.
+/// Returns the format of the parameter, or else of the client's `Accept` header.
 pub fn format(parameter: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
     match parameter {
         Some(name) => by_name(name),
@@ -31,28 +33,29 @@ fn by_name(name: &str) -> Result<Format, Problem> {
     })
 }
 
-/// Of the parameter `format`.
+/// Returns the schema of the parameter `format`.
 pub fn format_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(Format::ALL.map(Format::name)))
         .description(Some(
-            "Format of the table; without it what `Accept` asks for, and `csv` where it asks for nothing.",
+            "Format of the table. Without it the `Accept` header decides; the default is `csv`.",
         ))
         .build()
 }
 
-/// For whom the CSV is.
+/// Returns the format, with CSV made safe for spreadsheets if the parameter `spreadsheet` asks for it.
 pub fn for_spreadsheet(parameter: Option<&str>, format: Format) -> Result<Format, Problem> {
     let refuse = |detail: &str| Err(Problem::invalid_parameter("spreadsheet", detail));
     match (parameter, format) {
         (None | Some("false"), format) => Ok(format),
         (Some("true"), Format::Csv(_)) => Ok(Format::Csv(Spreadsheet::Yes)),
-        (Some("true"), _) => refuse("is given; it is for format=csv only"),
-        (Some(_), _) => refuse("is neither true nor false; accepted are these"),
+        (Some("true"), _) => refuse("is given; it is accepted only with format=csv"),
+        (Some(_), _) => refuse("is neither true nor false; accepted are true and false"),
     }
 }
 
+/// Returns the best format for the `Accept` header; CSV if the header is absent.
 fn by_accept(headers: &HeaderMap) -> Result<Format, Problem> {
     let values = headers.get_all(header::ACCEPT).iter();
     let text = values
@@ -64,7 +67,7 @@ fn by_accept(headers: &HeaderMap) -> Result<Format, Problem> {
         return Ok(Format::ALL[0]);
     }
     let rated = Format::ALL.map(|format| (format, quality(&ranges, format)));
-    // Of equals the first.
+    // Of equal weights, prefer the first format.
     let best = rated
         .into_iter()
         .rev()
@@ -79,7 +82,7 @@ fn essence(format: Format) -> &'static str {
     format.content_type().split(';').next().unwrap_or_default()
 }
 
-/// A media range and its weight.
+/// Returns a media range and its weight; `None` for an empty one.
 fn range(text: &str) -> Option<(String, f64)> {
     let mut parts = text.split(';').map(str::trim);
     let range = parts.next()?.to_ascii_lowercase();
@@ -88,7 +91,7 @@ fn range(text: &str) -> Option<(String, f64)> {
     (!range.is_empty()).then_some((range, weight.unwrap_or(0.0)))
 }
 
-/// The weight of the most precise range that holds the format; 0 of none.
+/// Returns the weight of the most specific range that matches the format; 0 if none matches.
 fn quality(ranges: &[(String, f64)], format: Format) -> f64 {
     let own = essence(format);
     let group = own.split('/').next().unwrap_or_default();
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parameter_goes_before_the_header_and_csv_is_for_who_says_nothing() {
+    fn the_parameter_precedes_the_header_and_csv_is_the_default() {
         let mut headers = HeaderMap::new();
         assert_eq!(format(None, &headers).unwrap().name(), "csv");
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/csv"));
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heaviest_range_that_holds_a_format_decides() {
+    fn the_matching_range_with_the_highest_weight_decides() {
         for (accept, expected) in [
             ("*/*", "csv"),
             ("application/*", "jsonl"),

@@ -1,3 +1,5 @@
+//! The schema of a summary row, generated from the columns.
+
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
@@ -6,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::tables::{Column, ExperimentRow, Values, experiment_columns};
 
-/// A row of the summary, described by the columns themselves.
+/// A row of the summary table.
 pub struct ExportRow;
 
 impl PartialSchema for ExportRow {
@@ -23,8 +25,8 @@ impl ToSchema for ExportRow {
 
 /// Returns the schema of a row with these columns.
 pub fn row_schema(columns: &[Column<ExperimentRow>]) -> RefOr<Schema> {
-    let description = "An experiment as a row: the columns of every format, in this order. What is unknown is null; in \
-             CSV an empty cell. In CSV and Parquet a JSON value is its text.";
+    let description = "An experiment as a row, with the columns of every format, in this order. An unknown value is null; in \
+            CSV an empty cell. In CSV and Parquet a JSON value is given as text.";
     let object = ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(description));

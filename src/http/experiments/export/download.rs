@@ -1,3 +1,5 @@
+//! The streaming of an export's file.
+
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -8,37 +10,37 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Sender, error::SendTimeoutError};
 
 use crate::http::access::Caller;
-use crate::http::concurrency_limit::HasOwnPlace;
-use crate::http::lasting_places::ExportPlace;
+use crate::http::concurrency_limit::HasOwnLimit;
+use crate::http::long_lived::ExportPermit;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::tables::{Column, Format, TableError, Writer};
 use joulemark_store::StoreError;
 
-/// Rows as they are read, which may take as long as to write them.
+/// Rows that are read while they are written.
 pub type Rows<R> = Box<dyn Iterator<Item = Result<R, StoreError>> + Send>;
 
-/// Rows in memory at a time, as they are written; a report is some ten kilobytes.
+/// Number of rows in memory at a time; a report takes some ten kilobytes.
 const PART_ROWS: usize = 64;
-/// Sent at a time.
+/// Maximum number of bytes sent at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// A file that is about to be written.
+/// A file that is about to be streamed.
 pub struct Download {
     pub format: Format,
-    /// Without its ending.
+    /// Name of the file without its extension.
     pub file_name: String,
-    /// None for who asks for the head alone.
-    place: Option<ExportPlace>,
-    /// A client that takes nothing for so long holds a place in vain.
+    /// Permit of the export; `None` for a `HEAD` request.
+    permit: Option<ExportPermit>,
+    /// Time after which a client that takes no data loses its export.
     stall_timeout: Duration,
 }
 
 impl Download {
-    /// Takes a place among the exports.
+    /// Takes a permit for an export.
     ///
     /// # Errors
-    /// A [`Problem`] where all are taken, or the client could not tell a whole file from one that breaks off.
+    /// Returns a [`Problem`] if the limit on exports is reached, or if the client could not detect an incomplete file.
     pub fn new(
         format: Format,
         file_name: String,
@@ -48,43 +50,43 @@ impl Download {
         if parts.version <= Version::HTTP_10 && !format.knows_its_end() {
             return Err(Problem::http_version_too_old());
         }
-        let place = match parts.method == Method::HEAD {
+        let permit = match parts.method == Method::HEAD {
             true => None,
             false => Some(state.exports.take(caller)?),
         };
         Ok(Self {
             format,
             file_name,
-            place,
+            permit,
             stall_timeout: Duration::from_secs(u64::from(state.access.limits.answer_timeout_sec)),
         })
     }
 
-    /// Answers with the table of all rows. What is read is dropped once it is written, and nothing is read any more once
-    /// the client is gone.
+    /// Answers with the table of all rows. Rows are dropped once they are written, and reading stops when the client
+    /// disconnects.
     ///
-    /// A failure after the first byte cannot become a problem any more: the body breaks off, which no client takes for
-    /// whole.
+    /// A failure after the first byte cannot become a problem any more: the body breaks off, which clients report as
+    /// incomplete.
     pub fn respond<R: Send + 'static>(
         self,
         columns: Vec<Column<R>>,
         batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Send + 'static,
     ) -> Result<Response, Problem> {
-        let body = match self.place {
-            // Of no known length, as the file is.
+        let body = match self.permit {
+            // Of unknown length, as the file is.
             None => Body::from_stream(stream::empty::<Result<Bytes, BrokenOff>>()),
-            Some(place) => {
+            Some(permit) => {
                 let (writer, begin) = Writer::new(self.format, columns).map_err(|error| {
                     tracing::error!(%error, "an export cannot be begun");
                     Problem::internal()
                 })?;
-                let (outlet, body) = outlet(self.stall_timeout, place);
+                let (outlet, body) = outlet(self.stall_timeout, permit);
                 outlet.start(writer, begin, Box::pin(batches));
                 body
             }
         };
         let mut response = body.into_response();
-        response.extensions_mut().insert(HasOwnPlace);
+        response.extensions_mut().insert(HasOwnLimit);
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static(self.format.content_type());
         headers.insert(header::CONTENT_TYPE, content_type);
@@ -104,10 +106,10 @@ impl Download {
     }
 }
 
-/// What was written before a failure has gone out by then.
+/// Time in which everything written before a failure is sent.
 const FLUSHED_WITHIN: Duration = Duration::from_millis(20);
 
-/// What goes from who writes to who sends. Whole is only what ends in `End`, not what merely stops.
+/// A message from the writer to the sender. The file is complete only if it ends with `End`.
 enum Piece {
     Bytes(Bytes),
     End,
@@ -120,22 +122,23 @@ enum BrokenOff {
     Store(#[from] StoreError),
     #[error(transparent)]
     Table(#[from] TableError),
-    #[error("the client took nothing for {} s", .0.as_secs())]
+    #[error("the client took no data for {} s", .0.as_secs())]
     Stalled(Duration),
-    #[error("whoever wrote it ended before it was whole")]
+    #[error("the writer stopped before the file was complete")]
     Lost,
-    #[error("the client is gone")]
+    #[error("the client disconnected")]
     Gone,
 }
 
-/// Where whoever writes hands over what is written.
+/// The writer's end of the channel to the client.
 struct Outlet {
     pieces: Sender<Piece>,
     stall_timeout: Duration,
-    place: ExportPlace,
+    permit: ExportPermit,
 }
 
-fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
+/// Returns the writer's end, and the body that streams what is written to it.
+fn outlet(stall_timeout: Duration, permit: ExportPermit) -> (Outlet, Body) {
     let (pieces, receiver) = mpsc::channel(1);
     let sent = stream::unfold(Some(receiver), async |receiver| {
         let mut receiver = receiver?;
@@ -145,21 +148,23 @@ fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
             Some(Piece::BrokenOff(why)) => why,
             None => BrokenOff::Lost,
         };
-        // The connection ends with the failure, and what was not sent by then is lost: the answer's head, at worst.
+        // The connection ends with the failure, and data not sent by then is lost, in the worst case the response's
+        // head.
         tokio::time::sleep(FLUSHED_WITHIN).await;
         Some((Err(why), None))
     });
     let outlet = Outlet {
         pieces,
         stall_timeout,
-        place,
+        permit,
     };
-    // A compressor asks once more after the end.
+    // A compressor polls once more after the end.
     (outlet, Body::from_stream(sent.fuse()))
 }
 
 impl Outlet {
-    /// On one thread for the whole export: rows are work, and each further thread would keep the memory of a part of it.
+    /// Writes the table on one thread for the whole export: making rows is blocking work, and each further thread would
+    /// keep memory for part of it.
     fn start<R: Send + 'static>(
         self,
         writer: Writer<R>,
@@ -170,6 +175,7 @@ impl Outlet {
         tokio::task::spawn_blocking(move || runtime.block_on(self.write(writer, begin, batches)));
     }
 
+    /// Writes the table, and reports a failure to the client and to the log.
     async fn write<R: Send + 'static>(
         self,
         writer: Writer<R>,
@@ -180,12 +186,13 @@ impl Outlet {
             return;
         };
         match &why {
-            BrokenOff::Gone | BrokenOff::Stalled(_) => tracing::info!(error = %why, "an export breaks off"),
-            _ => tracing::error!(error = %why, "an export breaks off"),
+            BrokenOff::Gone | BrokenOff::Stalled(_) => tracing::info!(error = %why, "an export is incomplete"),
+            _ => tracing::error!(error = %why, "an export is incomplete"),
         }
         let _ = self.pass(Piece::BrokenOff(why)).await;
     }
 
+    /// Writes all rows and the end of the file.
     async fn write_all<R: Send + 'static>(
         &self,
         mut writer: Writer<R>,
@@ -196,8 +203,8 @@ impl Outlet {
         while let Some(batch) = batches.next().await {
             let mut rows = batch?;
             loop {
-                // Given back while the client takes what was made: one that is slow keeps nobody waiting.
-                let turn = self.place.turn().await;
+                // Released while the client takes the rows, so that a slow client does not block other exports.
+                let turn = self.permit.turn().await;
                 let read = rows.by_ref().take(PART_ROWS).collect::<Result<Vec<_>, _>>()?;
                 let written = writer.rows(&read)?;
                 drop(turn);
@@ -212,19 +219,21 @@ impl Outlet {
         self.pass(Piece::End).await
     }
 
+    /// Sends bytes to the client in pieces.
     async fn send(&self, bytes: Vec<u8>) -> Result<(), BrokenOff> {
         let mut bytes = Bytes::from(bytes);
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
             self.pass(Piece::Bytes(piece)).await?;
         }
-        // Also where there is nothing to send: of a client that is gone nothing more is read.
+        // Checked even if there is nothing to send, so that reading stops when the client has disconnected.
         match self.pieces.is_closed() {
             true => Err(BrokenOff::Gone),
             false => Ok(()),
         }
     }
 
+    /// Hands a message to the sender.
     async fn pass(&self, piece: Piece) -> Result<(), BrokenOff> {
         let sent = self.pieces.send_timeout(piece, self.stall_timeout).await;
         sent.map_err(|error| match error {
@@ -238,7 +247,7 @@ impl Outlet {
 mod tests {
     use super::*;
     use crate::http::access::Origin;
-    use crate::http::lasting_places::Exports;
+    use crate::http::long_lived::Exports;
     use crate::tables::{Spreadsheet, Values};
     use joulemark_experiment::ExperimentId;
 
@@ -252,14 +261,14 @@ mod tests {
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-    fn place() -> ExportPlace {
+    fn permit() -> ExportPermit {
         let origin = Origin::direct("127.0.0.1".parse().unwrap());
         Exports::new(1).take(&Caller::anybody(&origin)).unwrap()
     }
 
     async fn downloaded(batches: Vec<Result<Rows<u64>, StoreError>>) -> Result<String, axum::Error> {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(STALL_TIMEOUT, place());
+        let (outlet, body) = outlet(STALL_TIMEOUT, permit());
         outlet.start(writer, begin, stream::iter(batches));
         let read = axum::body::to_bytes(body, usize::MAX).await;
         read.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
@@ -270,8 +279,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_may_be_asked_again_after_its_end() {
-        let (outlet, body) = outlet(STALL_TIMEOUT, place());
+    async fn a_body_may_be_polled_after_its_end() {
+        let (outlet, body) = outlet(STALL_TIMEOUT, permit());
         outlet.pieces.send(Piece::End).await.unwrap();
         let mut read = body.into_data_stream();
         assert!(read.next().await.is_none() && read.next().await.is_none());
@@ -301,9 +310,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_writes_stops_when_the_client_is_gone() {
+    async fn the_writer_stops_when_the_client_disconnects() {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(STALL_TIMEOUT, place());
+        let (outlet, body) = outlet(STALL_TIMEOUT, permit());
         drop(body);
         let endless = stream::repeat_with(|| rows(0..1000));
         let ended = outlet.write_all(writer, begin, Box::pin(endless)).await;
@@ -311,10 +320,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_not_waited_for_and_gets_no_whole_file() {
+    async fn a_stalled_client_loses_its_export() {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(Duration::from_millis(5), place());
-        // Ends, though nobody reads: the rows are more than the pieces that may wait.
+        let (outlet, body) = outlet(Duration::from_millis(5), permit());
+        // It ends although nobody reads: there are more rows than fit into the channel.
         outlet
             .write(writer, begin, Box::pin(stream::iter([rows(0..100_000)])))
             .await;

@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/export`.
+
 use axum::extract::State as AxumState;
 use axum::http::{HeaderMap, request::Parts};
 use axum::response::Response;
@@ -17,12 +19,12 @@ use crate::tables::{Format, cycle_columns, experiment_columns, label_columns, re
 use joulemark_measurement::quoted;
 use joulemark_store::{ListQuery, Record};
 
-/// Which table of the experiments.
+/// A table of experiments.
 ///
-/// - `summary`: a row an experiment
-/// - `cycles`: a row a measured cycle, with its figures
-/// - `requests`: a row a request
-/// - `tokens`: a row an output token
+/// - `summary`: one row per experiment
+/// - `cycles`: one row per measured cycle, with its figures
+/// - `requests`: one row per request
+/// - `tokens`: one row per output token
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum TableOfMany {
@@ -38,30 +40,31 @@ pub enum TableOfMany {
 pub struct ExportParameters {
     #[param(schema_with = asked::format_schema, required = false)]
     format: Option<String>,
-    /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
-    /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
+    /// `true` for a CSV that is safe to open in a spreadsheet: a text that it would take for a formula (one that begins
+    /// with `=`, `+`, `-`, `@`, a tab or a carriage return) is preceded by an apostrophe. Otherwise texts are
+    /// unchanged.
     #[param(value_type = Option<bool>)]
     spreadsheet: Option<String>,
-    /// Which table; `summary` without it. The raw ones are of completed experiments, one after the other; those whose
-    /// raw data retention dropped are left out.
+    /// Which table; the default is `summary`. The other tables cover completed experiments, one after the other,
+    /// without those whose raw data was deleted by retention.
     #[param(value_type = Option<TableOfMany>, inline)]
     what: Option<String>,
-    /// Names of up to 64 labels, with commas between, that get a column of their own at the end of `summary`: `label_NAME`, null
-    /// where an experiment has no such label.
+    /// Names of up to 64 labels, separated by commas, each of which becomes a column `label_NAME` at the end of
+    /// `summary`. The value is null if an experiment has no such label.
     #[param(example = "paper,team")]
     label_columns: Option<String>,
-    /// At most so many experiments; all without it.
+    /// Maximum number of experiments; the default is all.
     #[param(value_type = Option<u64>, minimum = 1)]
     limit: Option<String>,
 }
 
 /// Export experiments as a table
 ///
-/// A row an experiment, whatever its state, streamed however many there are; with `what` a row a cycle, a request or a token
-/// of the completed ones, whose columns are described in Parquet's own schema. Pages are read one after the other, each of
-/// one moment: newest first, the default, the rows are those that were there when it began, each as it was when its page
-/// was read. Sorted by `finished_at` or `created_at`, what finishes or is submitted meanwhile is at the end. A body that
-/// breaks off is not whole: the server failed, or the client took nothing for a minute.
+/// Streams one row per experiment in any state; with `what`, one row per cycle, request or token of the completed ones,
+/// with columns described in the Parquet schema. Pages are read one after the other. In the default order, newest
+/// first, the rows are the experiments that existed when the export began, each as it was when its page was read.
+/// Sorted by `finished_at` or `created_at`, experiments that finish or are submitted during the export come at the end.
+/// An incomplete body means that the server failed, or that the client took no data for a minute.
 #[utoipa::path(get, path = "/v1/experiments/export", tag = "experiments", operation_id = "exportExperiments",
     params(ExportParameters, FilterParameters),
     responses(
@@ -70,9 +73,9 @@ pub struct ExportParameters {
             content((String = "text/csv"), (ExportRow = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 400, description = "A parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 406, description = "`Accept` asks for another format.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or as many exports run as may at a time.", body = Problem,
+        (status = 503, description = "The database cannot be reached, or the maximum number of exports is open.", body = Problem,
             content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds to wait."))),
-        (status = 505, description = "CSV and JSON Lines need HTTP/1.1: before it nobody could tell the end from a break.", body = Problem, content_type = "application/problem+json"),
+        (status = 505, description = "CSV and JSON Lines need HTTP/1.1, in which an incomplete body can be detected.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn many(
     AxumState(state): AxumState<AppState>,
@@ -85,7 +88,7 @@ pub async fn many(
         what,
         labels,
         query,
-        most,
+        max_experiments,
     } = read(parameters, &parts.headers)?;
     let name = format!("joulemark-{}", what.name());
     let store = state.resources.store.on_behalf_of(&caller.held_as());
@@ -93,22 +96,22 @@ pub async fn many(
     match what {
         TableOfMany::Summary => {
             let of = move |read| rows::experiment(read, &caller);
-            let batches = rows::experiments(store, query, most, of).await?;
+            let batches = rows::experiments(store, query, max_experiments, of).await?;
             let columns = experiment_columns().into_iter().chain(label_columns(&labels));
             download.respond(columns.collect(), batches)
         }
         TableOfMany::Cycles => {
             let of = |(record, report): (_, _)| rows::cycles((&record, report));
-            let batches = rows::experiments(store, query, most, of).await?;
+            let batches = rows::experiments(store, query, max_experiments, of).await?;
             download.respond(cycle_columns(), batches.map_ok(rows::cycles_of_each))
         }
         TableOfMany::Requests => {
-            let records = rows::experiments(store.clone(), query, most, |(record, _)| record).await?;
+            let records = rows::experiments(store.clone(), query, max_experiments, |(record, _)| record).await?;
             let of = move |record: Record| rows::requests(&store, record.id);
             download.respond(request_columns(), rows::of_each(records, of).boxed())
         }
         TableOfMany::Tokens => {
-            let records = rows::experiments(store.clone(), query, most, |(record, _)| record).await?;
+            let records = rows::experiments(store.clone(), query, max_experiments, |(record, _)| record).await?;
             let of = move |record: Record| {
                 let withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
                 rows::output_tokens(&store, record.id, withheld)
@@ -121,7 +124,7 @@ pub async fn many(
 impl TableOfMany {
     const ALL: [Self; 4] = [Self::Summary, Self::Cycles, Self::Requests, Self::Tokens];
 
-    /// Returns what the file is called.
+    /// Returns the last part of the file's name.
     fn name(self) -> &'static str {
         match self {
             Self::Summary => "experiments",
@@ -129,6 +132,7 @@ impl TableOfMany {
         }
     }
 
+    /// Returns the value of the parameter `what`.
     fn word(self) -> &'static str {
         match self {
             Self::Summary => "summary",
@@ -148,13 +152,14 @@ fn read_what(text: &str) -> Result<TableOfMany, Problem> {
 }
 
 #[derive(Debug)]
+/// An export that was requested.
 struct Asked {
     format: Format,
     what: TableOfMany,
-    /// Those that get a column of their own.
+    /// Labels that become columns.
     labels: Vec<String>,
     query: ListQuery,
-    most: Option<u64>,
+    max_experiments: Option<u64>,
 }
 
 fn read(Filtered { own, filter }: Filtered<ExportParameters>, headers: &HeaderMap) -> Result<Asked, Problem> {
@@ -166,24 +171,24 @@ fn read(Filtered { own, filter }: Filtered<ExportParameters>, headers: &HeaderMa
             .map_or(Ok(Vec::new()), |names| read_labels(&names, what))?,
         what,
         format: asked::for_spreadsheet(own.spreadsheet.as_deref(), format)?,
-        most: own.limit.as_deref().map(read_most).transpose()?,
+        max_experiments: own.limit.as_deref().map(read_limit).transpose()?,
         query: filter.query()?,
     })
 }
 
-/// As many as an experiment may have.
+/// Maximum number of labels, that of an experiment.
 const MAX_LABELS: usize = 64;
 
 fn read_labels(text: &str, what: TableOfMany) -> Result<Vec<String>, Problem> {
     let refuse = |detail: String| Err(Problem::invalid_parameter("label_columns", detail));
     if what != TableOfMany::Summary {
-        return refuse("is given; it is for what=summary only".to_owned());
+        return refuse("is given; it is accepted only with what=summary".to_owned());
     }
     let mut names: Vec<String> = Vec::new();
     for name in text.split(',').map(str::trim) {
         if name.is_empty() || name.contains(char::is_control) {
             return refuse(format!(
-                "is {text}; accepted are names of labels with commas between",
+                "is {text}; accepted are names of labels, separated by commas",
                 text = quoted(&text)
             ));
         }
@@ -197,11 +202,16 @@ fn read_labels(text: &str, what: TableOfMany) -> Result<Vec<String>, Problem> {
     }
 }
 
-fn read_most(text: &str) -> Result<u64, Problem> {
-    // As the description has it, an int64.
+fn read_limit(text: &str) -> Result<u64, Problem> {
+    // An int64, as in the API's description.
     let limit = text.parse::<i64>().ok().filter(|limit| *limit > 0);
     let limit = limit.and_then(|limit| u64::try_from(limit).ok());
-    let detail = || format!("is {text}; accepted is a whole number from 1 on", text = quoted(&text));
+    let detail = || {
+        format!(
+            "is {text}; accepted is a whole number of at least 1",
+            text = quoted(&text)
+        )
+    };
     limit.ok_or_else(|| Problem::invalid_parameter("limit", detail()))
 }
 
@@ -216,9 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn filters_format_and_limit_stand_side_by_side() {
+    fn filters_format_and_limit_are_read_together() {
         let asked = read_pairs(&[("format", "jsonl"), ("model", "m"), ("limit", "1000000")]).unwrap();
-        assert_eq!((asked.format, asked.most), (Format::JsonLines, Some(1_000_000)));
+        assert_eq!(
+            (asked.format, asked.max_experiments),
+            (Format::JsonLines, Some(1_000_000))
+        );
         assert_eq!(asked.query.model_name.as_deref(), Some("m"));
     }
 
@@ -237,7 +250,7 @@ mod tests {
             ("spreadsheet", "maybe", "true nor false"),
             ("what", "timeseries", "summary, cycles, requests, tokens"),
             ("label_columns", "a,,b", "names of labels"),
-            ("limit", "0", "from 1 on"),
+            ("limit", "0", "of at least 1"),
             ("cursor", "x", "format, spreadsheet, what, label_columns, limit, state"),
             ("sort", "size", "created_at"),
         ] {

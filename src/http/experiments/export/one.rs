@@ -1,3 +1,5 @@
+//! `GET /v1/experiments/{id}/export`.
+
 use axum::extract::State as AxumState;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -22,13 +24,13 @@ use joulemark_experiment::State;
 use joulemark_measurement::quoted;
 use joulemark_store::{Record, Version};
 
-/// Which of an experiment's tables.
+/// A table of one experiment.
 ///
 /// - `summary`: one row, the experiment
-/// - `cycles`: a row a measured cycle, with its figures
-/// - `requests`: a row a request
-/// - `tokens`: a row an output token
-/// - `timeseries`: a row a sample of a device
+/// - `cycles`: one row per measured cycle, with its figures
+/// - `requests`: one row per request
+/// - `tokens`: one row per output token
+/// - `timeseries`: one row per sample of a device
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum Table {
@@ -40,10 +42,10 @@ pub enum Table {
     Timeseries,
 }
 
-/// Returns the table of this name.
+/// Returns the table with this name.
 ///
 /// # Errors
-/// Returns a [`Problem`] that says which tables there are.
+/// Returns a [`Problem`] that lists the tables.
 fn read_table(name: &str) -> Result<Table, Problem> {
     match name {
         "summary" => Ok(Table::Summary),
@@ -62,7 +64,7 @@ fn read_table(name: &str) -> Result<Table, Problem> {
 }
 
 impl Table {
-    /// Returns what a file of it has behind its name.
+    /// Returns the end of the file's name.
     fn suffix(self) -> &'static str {
         match self {
             Self::Summary => "",
@@ -79,37 +81,38 @@ impl Table {
 pub struct ExportOneParameters {
     #[param(schema_with = asked::format_schema, required = false)]
     format: Option<String>,
-    /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
-    /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
+    /// `true` for a CSV that is safe to open in a spreadsheet: a text that it would take for a formula (one that begins
+    /// with `=`, `+`, `-`, `@`, a tab or a carriage return) is preceded by an apostrophe. Otherwise texts are
+    /// unchanged.
     #[param(value_type = Option<bool>)]
     spreadsheet: Option<String>,
-    /// Which table; `summary` without it.
+    /// Which table; the default is `summary`.
     #[param(inline, value_type = Option<Table>)]
     what: Option<String>,
 }
 
 /// Export an experiment as a table
 ///
-/// `summary` is its row of `GET /v1/experiments/export`, in any state. `cycles`, `requests` and `tokens` are those of
-/// a completed one, `timeseries` what its devices drew, streamed; their columns are described in Parquet's own schema. A body that
-/// breaks off is not whole.
+/// `summary` is the row that `GET /v1/experiments/export` has for the experiment, in any state. `cycles`, `requests`
+/// and `tokens` are tables of a completed experiment, `timeseries` the samples of its devices. They are streamed, with
+/// columns described in the Parquet schema. A body that breaks off is incomplete.
 #[utoipa::path(get, path = "/v1/experiments/{id}/export", tag = "experiments", operation_id = "exportExperiment",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ExportOneParameters,
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of a file that the client has.")),
     responses(
         (status = 200, description = "The table, as a file.",
             headers(("Content-Disposition" = String, description = "The file's name."),
-                ("ETag" = String, description = "Strong once the experiment is finished.")),
+                ("ETag" = String, description = "The entity tag; strong once the experiment is finished.")),
             content((String = "text/csv"), (ExportRow = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet"))),
-        (status = 304, description = "It is as `If-None-Match` says."),
+        (status = 304, description = "The file still has the tag in `If-None-Match`."),
         (status = 400, description = "The id or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 406, description = "`Accept` asks for another format.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is not completed, or never had its devices; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "Retention dropped it, as the server is set to; the summary is kept.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or as many exports run as may at a time.", body = Problem,
+        (status = 409, description = "It is not completed, or never had devices; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The data was deleted by this server's retention; the summary is kept.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, or the maximum number of exports is open.", body = Problem,
             content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds to wait."))),
-        (status = 505, description = "CSV and JSON Lines need HTTP/1.1: before it nobody could tell the end from a break.", body = Problem, content_type = "application/problem+json"),
+        (status = 505, description = "CSV and JSON Lines need HTTP/1.1, in which an incomplete body can be detected.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn one(
     AxumState(state): AxumState<AppState>,
@@ -136,7 +139,7 @@ pub async fn one(
             &[&how, &id.to_string(), &updated_at, &version.attempt.to_string()],
         )
     };
-    // What grows is never the same again.
+    // A table that still grows is never unchanged.
     let is_live = matches!(content, Content::Timeseries(Found::Live(_)));
     let no_condition = Condition::default();
     let condition = if is_live { &no_condition } else { &condition };
@@ -164,6 +167,7 @@ pub async fn one(
     })
 }
 
+/// The rows of a table, or what is needed to read them.
 enum Content {
     Summary(Box<ExperimentRow>),
     Cycles(Vec<CycleRow>),
@@ -172,7 +176,7 @@ enum Content {
     Timeseries(Found),
 }
 
-/// What there is of the table, before it is promised.
+/// Returns the content of the table, or the problem if there is none, before the response begins.
 async fn content(state: &AppState, record: &Record, table: Table, caller: &Caller) -> Result<Content, Problem> {
     let id = record.id;
     match table {
@@ -193,6 +197,7 @@ async fn content(state: &AppState, record: &Record, table: Table, caller: &Calle
     }
 }
 
+/// Checks that the experiment has results and that its raw data has not been deleted.
 async fn kept(state: &AppState, record: &Record, caller: &Caller) -> Result<(), Problem> {
     if record.state != State::Completed && !state.resources.store.has_results(record.id).await? {
         return Err(Problem::not_completed(record.state, shown_failure(record, caller)));

@@ -1,3 +1,5 @@
+//! Rows of the export tables, read from the database page by page.
+
 use std::sync::Arc;
 
 use futures::{Stream, TryStreamExt as _, stream};
@@ -12,12 +14,12 @@ use joulemark_experiment::report::Report;
 use joulemark_measurement::{DeviceSeries, RankCycle};
 use joulemark_store::{ListQuery, Record, Store, StoreError, UnreadPage};
 
-/// Experiments read from the database at a time.
+/// Maximum number of experiments read from the database at a time.
 const PAGE_ROWS: u32 = 256;
-/// Of their documents, which may hold megabytes of prompts each.
+/// Maximum size of their documents; each may hold megabytes of prompts.
 const PAGE_BYTES: usize = 8 << 20;
 
-/// Returns the experiment's row as the caller may see it.
+/// Returns the row of an experiment, as the caller may see it.
 pub fn experiment((record, mut report): (Record, Option<Report>), caller: &Caller) -> ExperimentRow {
     report.as_mut().map(complete_report);
     let failure = shown_failure(&record, caller);
@@ -38,7 +40,7 @@ pub fn experiment((record, mut report): (Record, Option<Report>), caller: &Calle
     }
 }
 
-/// Returns a row for each cycle of a completed experiment, and none for any other.
+/// Returns one row per cycle of a completed experiment; empty for any other.
 pub fn cycles((record, report): (&Record, Option<Report>)) -> Vec<CycleRow> {
     let Some(mut report) = report else { return Vec::new() };
     complete_report(&mut report);
@@ -46,15 +48,16 @@ pub fn cycles((record, report): (&Record, Option<Report>)) -> Vec<CycleRow> {
     report.cycles.into_iter().map(row).collect()
 }
 
-/// At most `most` of those that a list would show, page after page from where the last one ended, each as `of` makes a row
-/// of it. The first page is read at once, so that what is wrong with the database is still answered as a problem.
+/// Returns at most `max_experiments` of the experiments that a list would show, each turned into a row by `of`. Pages
+/// follow each other without gaps. The first page is read at once, so that an error of the database can still be
+/// answered as a problem.
 pub async fn experiments<R: 'static>(
     store: Store,
     query: ListQuery,
-    most: Option<u64>,
+    max_experiments: Option<u64>,
     of: impl Fn((Record, Option<Report>)) -> R + Clone + Send + 'static,
 ) -> Result<impl Stream<Item = Result<Rows<R>, StoreError>> + Send, StoreError> {
-    let left = most.unwrap_or(u64::MAX);
+    let left = max_experiments.unwrap_or(u64::MAX);
     let first = page(&store, &query, left).await?;
     let state = (query, left, Some(first));
     Ok(stream::try_unfold(state, move |(query, left, ready)| {
@@ -77,7 +80,7 @@ pub async fn experiments<R: 'static>(
     }))
 }
 
-/// Returns the rows of every cycle of the experiments, in their order; none of those that are not completed.
+/// Returns the rows of all cycles of the experiments, in order.
 pub fn cycles_of_each(rows: Rows<Vec<CycleRow>>) -> Rows<CycleRow> {
     Box::new(rows.flat_map(|rows| match rows {
         Ok(rows) => rows.into_iter().map(Ok).collect(),
@@ -85,7 +88,7 @@ pub fn cycles_of_each(rows: Rows<Vec<CycleRow>>) -> Rows<CycleRow> {
     }))
 }
 
-/// Returns what `of` reads of each experiment, one after the other; nothing of those that have none, or have it no more.
+/// Returns the rows that `of` reads for each experiment, one experiment after the other.
 pub fn of_each<R: 'static, S>(
     records: impl Stream<Item = Result<Rows<Record>, StoreError>> + Send,
     of: impl Fn(Record) -> S + Clone + Send,
@@ -97,12 +100,14 @@ where
     records.map_ok(of_page).try_flatten()
 }
 
+/// Reads the next page of experiments.
 async fn page(store: &Store, query: &ListQuery, left: u64) -> Result<UnreadPage, StoreError> {
     let limit = u32::try_from(left).map_or(PAGE_ROWS, |left| left.min(PAGE_ROWS));
     let query = ListQuery { limit, ..query.clone() };
     store.unread_page(&query, PAGE_BYTES).await
 }
 
+/// Returns the request rows of a rank in a cycle.
 fn of_cycle(id: ExperimentId, cycle: RankCycle) -> impl Iterator<Item = RequestRow> {
     let (rank, number) = (cycle.rank, cycle.cycle);
     cycle.requests.into_iter().map(move |request| RequestRow {
@@ -113,7 +118,7 @@ fn of_cycle(id: ExperimentId, cycle: RankCycle) -> impl Iterator<Item = RequestR
     })
 }
 
-/// By cycle and rank; one of these is in memory at a time.
+/// Returns the request rows of an experiment, by cycle and rank; one cycle of a rank is in memory at a time.
 pub fn requests(
     store: &Store,
     id: ExperimentId,
@@ -124,7 +129,7 @@ pub fn requests(
     })
 }
 
-/// As [`requests`], and without what the tokens are where `withheld`.
+/// Returns the token rows of an experiment, as [`requests`] does; without token ids if `withheld`.
 pub fn output_tokens(
     store: &Store,
     id: ExperimentId,
@@ -140,6 +145,7 @@ pub fn output_tokens(
     })
 }
 
+/// Returns one row per sample of a device.
 pub fn samples(id: ExperimentId, series: DeviceSeries) -> Rows<SampleRow> {
     let points = series.points;
     let device = Arc::new(DeviceSeries {

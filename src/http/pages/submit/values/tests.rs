@@ -126,7 +126,7 @@ fn what_is_wrong_is_told_by_the_api_s_words_beside_its_field() {
             "/labels/run",
             "is 2; accepted is a text of 1 to 500 characters without control characters: put it in quotes",
         ),
-        ("/load", "ends before its JSON is whole"),
+        ("/load", "ends before its JSON is complete"),
         ("/gpus", "is not YAML"),
         ("/prompts/synthetic/count", "is required"),
     ] {

@@ -1,4 +1,5 @@
-//! Places for what lasts longer than a request: streams, waits and exports. Of each a caller has a share.
+//! Concurrency limits on what lasts longer than a request: streams, waiting requests and exports. Each caller may hold
+//! only a share.
 
 use std::sync::Arc;
 
@@ -8,33 +9,34 @@ use super::access::Caller;
 use super::problem::Problem;
 use joulemark_store::{Share, Shares};
 
-/// Places for streams, and for requests that wait: they last, and do nearly nothing.
+/// The limit on streams and waiting requests, which last long but take almost no CPU time.
 #[derive(Clone, Debug)]
 pub struct Streams(Shares);
 
 impl Streams {
+    /// Creates a limit of `count`, of which each caller may hold `share_percent`.
     pub fn new(count: u32, share_percent: u32) -> Self {
         Self(Shares::new(count, share_percent))
     }
 
-    /// Returns how many are taken.
+    /// Returns how many streams and waiting requests are open.
     pub fn taken(&self) -> u32 {
         self.0.taken()
     }
 
-    /// Takes one.
+    /// Takes a permit for a stream or a waiting request.
     ///
     /// # Errors
-    /// A `Problem` where all are taken, or the caller has its share.
+    /// Returns a `Problem` if the limit is reached, or if the caller has its share.
     pub fn take(&self, caller: &Caller) -> Result<Share, Problem> {
         self.0.try_take(&caller.held_as()).map_err(Problem::too_many_streams)
     }
 }
 
-/// Exports that are open for each that is made: most of them wait for their clients, and then keep no core busy.
+/// Number of open exports per export whose rows are being made: most open exports wait for their clients.
 const OPEN_A_TURN: u32 = 16;
 
-/// Places for exports, and turns for making their rows, each of which keeps a core busy.
+/// The limits on open exports, and on exports whose rows are being made, each of which uses a CPU core.
 #[derive(Clone, Debug)]
 pub struct Exports {
     open: Shares,
@@ -42,7 +44,7 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// As many as may be made at a time are open for one caller at most.
+    /// Creates the limits. One caller may have `turn_count` exports open.
     pub fn new(turn_count: usize) -> Self {
         let turn_count = u32::try_from(turn_count).unwrap_or(u32::MAX / OPEN_A_TURN);
         Self {
@@ -51,29 +53,29 @@ impl Exports {
         }
     }
 
-    /// Takes the place of one that is open.
+    /// Takes a permit for an open export.
     ///
     /// # Errors
-    /// A `Problem` where all are taken, or the caller has as many as may be made at a time.
-    pub fn take(&self, caller: &Caller) -> Result<ExportPlace, Problem> {
+    /// Returns a `Problem` if the limit is reached, or if the caller has as many open as it may.
+    pub fn take(&self, caller: &Caller) -> Result<ExportPermit, Problem> {
         let taken = self.open.try_take(&caller.held_as());
-        let place = taken.map_err(Problem::too_many_exports)?;
-        Ok(ExportPlace {
+        let permit = taken.map_err(Problem::too_many_exports)?;
+        Ok(ExportPermit {
             turns: self.turns.clone(),
-            _place: place,
+            _permit: permit,
         })
     }
 }
 
-/// The place of an export that is open.
+/// The permit of an open export.
 #[derive(Debug)]
-pub struct ExportPlace {
+pub struct ExportPermit {
     turns: Arc<Semaphore>,
-    _place: Share,
+    _permit: Share,
 }
 
-impl ExportPlace {
-    /// Waits for its turn to make the next rows.
+impl ExportPermit {
+    /// Waits until the export may make its next rows.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         self.turns.clone().acquire_owned().await.ok()
     }

@@ -1,4 +1,4 @@
-//! A server without authentication is for this host's own programs: what of a request says that it comes from elsewhere.
+//! Rules of a server without authentication: it answers only requests from programs of its own host.
 
 use std::net::IpAddr;
 
@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderName, Version, header, request::Parts};
 
 use crate::http::problem::Problem;
 
-/// What proxies and content networks add to a request, and no client of its own accord. `x-forwarded-…` and what begins
-/// like the others of [`BEGINNINGS`] stand beside these.
+/// Headers that proxies and content delivery networks add to a request, and clients do not. Those of [`BEGINNINGS`] are
+/// recognized by their first letters.
 const ADDED: [&str; 13] = [
     "via",
     "forwarded",
@@ -25,26 +25,26 @@ const ADDED: [&str; 13] = [
 ];
 const BEGINNINGS: [&str; 5] = ["x-forwarded-", "x-envoy-", "x-amzn-", "cf-", "fastly-"];
 
-/// Refuses what came through a proxy, which would open the service to others, and what was asked under another name: so
-/// does a web page whose name was made to point here. Nothing in a request tells a plain forward of TCP.
+/// Checks that a request comes from a program of this host. Refuses requests that a proxy forwarded, and requests for
+/// another host name, as a web page sends after DNS rebinding. A plain TCP forward cannot be detected.
 ///
 /// # Errors
-/// 403, with what the request has that says so.
-pub fn only_from_here(request: &Parts) -> Result<(), Problem> {
+/// 403, with the header or host that gives it away.
+pub fn check_is_local(request: &Parts) -> Result<(), Problem> {
     if let Some(name) = forwarding_header(&request.headers) {
         return Err(Problem::forwarded_without_authentication(&format!(
             "has the header {name}"
         )));
     }
-    // A proxy that was set up with nothing but where to pass requests to speaks it, and no client of today does.
+    // A proxy with a minimal configuration speaks HTTP/1.0, and no current client does.
     if request.version < Version::HTTP_11 {
         return Err(Problem::forwarded_without_authentication(
-            "is of HTTP/1.0, as proxies send it; a health check must ask by HTTP/1.1",
+            "uses HTTP/1.0, as proxies do; a health check must use HTTP/1.1",
         ));
     }
     let host = request.headers.get(header::HOST);
     let host = host.map(|host| host.to_str().unwrap_or_default());
-    // A target that is a whole URL goes before the header (RFC 9112, 3.2.2).
+    // A target in absolute form takes precedence over the header (RFC 9112, 3.2.2).
     let target = request.uri.authority().map(|authority| authority.as_str());
     match target.into_iter().chain(host).find(|host| !is_loopback(host)) {
         Some(foreign) => Err(Problem::foreign_host(foreign)),
@@ -52,7 +52,7 @@ pub fn only_from_here(request: &Parts) -> Result<(), Problem> {
     }
 }
 
-/// Returns the first header that a proxy added.
+/// Returns the first header that a proxy added; `None` without one.
 pub fn forwarding_header(headers: &HeaderMap) -> Option<&HeaderName> {
     let is_added = |name: &&HeaderName| {
         let name = name.as_str();
@@ -61,6 +61,7 @@ pub fn forwarding_header(headers: &HeaderMap) -> Option<&HeaderName> {
     headers.keys().find(is_added)
 }
 
+/// Returns whether a `Host` value is `localhost`, a name below it, or a loopback address.
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_this_host_are_its_own() {
+    fn only_loopback_names_belong_to_this_host() {
         for host in [
             "localhost",
             "LOCALHOST:8080",
@@ -107,11 +108,11 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        only_from_here(&request.body(()).unwrap().into_parts().0)
+        check_is_local(&request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
-    fn what_a_program_of_this_host_sends_is_answered() {
+    fn a_request_of_a_local_program_is_accepted() {
         for (target, host) in [
             ("/v1/audit", "localhost:8080"),
             ("/v1/audit", "127.0.0.1"),
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_through_a_proxy_or_is_for_another_is_refused() {
+    fn a_request_through_a_proxy_or_for_another_host_is_refused() {
         let local = ("host", "localhost");
         for (name, value) in [
             ("via", "1.1 lab"),
