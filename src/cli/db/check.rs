@@ -1,10 +1,12 @@
+//! `joulemark db check`.
+
 use anyhow::bail;
 
 use crate::cli::say::say;
 use crate::config::Settings;
 use joulemark_store::Contents;
 
-/// Beyond these only their number is said.
+/// Maximum number of problems that are printed; of further ones only the number is.
 const MAX_SHOWN: usize = 20;
 
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The answer as people read it. Pure: numbers in, text out.
+//! The table that `joulemark flops` prints. Pure.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ pub fn table(answer: &FlopsAnswer) -> String {
     line("  of prefill", decimals(answer.arithmetic_intensity_prefill));
     line("  of decode", decimals(answer.arithmetic_intensity_decode));
     if let Some(roofline) = &answer.roofline {
-        line("least time on one, s", decimals(roofline.least_time_sec));
+        line("minimum time, s", decimals(roofline.least_time_sec));
         let _ = writeln!(
             text,
             "   {} ({}), {}",
