@@ -1,3 +1,5 @@
+//! The page of a sweep.
+
 mod again;
 mod along;
 mod fronts;
@@ -36,7 +38,7 @@ use crate::http::sweeps::view::{Sweep, SweepState};
 
 const PARAMETERS: [&str; 2] = ["metrics", "figure"];
 
-/// A sweep: how far it is, what came of it, and how to repeat it.
+/// Page of a sweep: progress, results, and how to repeat it.
 #[derive(Template)]
 #[template(path = "sweep.html")]
 struct View {
@@ -46,13 +48,13 @@ struct View {
     under_way: Vec<UnderWay>,
     goal: Option<GoalView>,
     fronts: Fronts,
-    /// The metric that is drawn along several axes.
+    /// Name of the metric that is drawn when there are several axes.
     figure: String,
     axes: Vec<AxisView>,
     columns: Vec<Column>,
     rows: Vec<RowView>,
     metrics: MetricChoices,
-    /// The metrics that were asked for, as the API's parameter has them; empty for the usual ones.
+    /// Requested metrics as a parameter of the API; empty for the default.
     asked: String,
     again: Option<Again>,
 }
@@ -72,7 +74,7 @@ impl View {
     }
 }
 
-/// What the query asks for.
+/// Query of the page.
 #[derive(Debug, Default, PartialEq)]
 struct Asked {
     metrics: Vec<String>,
@@ -97,7 +99,7 @@ impl Asked {
     }
 }
 
-/// Shows a sweep with its table, fronts and curves, as the API has them.
+/// Shows a sweep with its table, Pareto fronts and curves.
 pub async fn sweep(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
@@ -130,7 +132,7 @@ pub async fn sweep(
     page(StatusCode::OK, &view)
 }
 
-/// Cancels what waits or runs of a sweep, as the API does, and leads back to it.
+/// Cancels the unfinished experiments of a sweep and redirects to its page.
 pub async fn cancel(
     state: AxumState<AppState>,
     IdPath(id): IdPath,
@@ -146,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_may_be_repeated_and_what_is_unknown_is_named() {
+    fn metrics_may_be_repeated_and_an_unknown_parameter_is_named() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let asked = Asked::read(vec![pair("metrics", "a,b"), pair("metrics", "c"), pair("figure", "")]).unwrap();
         assert_eq!((asked.metrics.join(" "), asked.figure), ("a b c".to_owned(), None));

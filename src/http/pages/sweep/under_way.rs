@@ -1,3 +1,5 @@
+//! The running experiments of a sweep.
+
 use crate::http::access::Caller;
 use crate::http::pages::number;
 use crate::http::problem::Problem;
@@ -6,13 +8,13 @@ use crate::progress::Progress;
 use joulemark_experiment::ExperimentId;
 use joulemark_store::SweepRecord;
 
-/// A run of a sweep that is started and not finished.
+/// A running experiment of a sweep.
 pub struct UnderWay {
     pub experiment: ExperimentId,
     pub point: u32,
     pub repeat: u32,
     pub state: &'static str,
-    /// `None` of another node's.
+    /// Progress; `None` on another node.
     progress: Option<Progress>,
 }
 
@@ -43,10 +45,10 @@ impl UnderWay {
     }
 }
 
-/// Returns the runs that are under way.
+/// Returns the running experiments.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
+/// Returns a [`Problem`] when the database fails.
 pub async fn under_way((state, _): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Vec<UnderWay>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
     let running = runs.into_iter().filter(|run| run.state.is_running());
