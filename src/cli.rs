@@ -58,7 +58,7 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     /// Compute the FLOPs, bytes and arithmetic intensity of a model for given token counts, without running it.
     Flops(flops::FlopsArguments),
-    /// Check which features that a measurement needs an OpenAI-compatible server supports.
+    /// Check whether an OpenAI-compatible server supports what a measurement needs.
     Probe(probe::ProbeArguments),
     /// Recompute the figures of a bundle, offline, and list those that differ. Exits with 9 if any differs.
     Verify(verify::VerifyArguments),
@@ -84,6 +84,7 @@ enum Command {
     Keep(keep::KeepArguments),
 }
 
+/// Runs the program; returns its exit code.
 pub fn main() -> ExitCode {
     if !joulemark_worker::cpu::is_good_enough() {
         return ExitCode::FAILURE;

@@ -38,7 +38,7 @@ enum DbCommand {
         #[command(flatten)]
         options: DatabaseOptions,
     },
-    /// Delete, now, what the retention options no longer keep; results stay.
+    /// Delete at once what exceeds the retention options; results stay.
     ///
     /// Deletes raw data, prompts, changes of state, the audit log, idempotency keys that may be used again, and expired
     /// sessions.

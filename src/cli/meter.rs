@@ -30,7 +30,7 @@ const OWN_FAILURE: u8 = 125;
 
 /// Time before the command in which the meter observes a GPU's counter. It updates every 100 ms or less; five refresh
 /// periods give its period and phase.
-const ACQUAINTANCE: Duration = Duration::from_millis(500);
+const COUNTER_OBSERVATION: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 #[command(
@@ -61,8 +61,8 @@ pub struct MeterArguments {
     command: Vec<OsString>,
 }
 
-/// Runs the subcommand. Every failure has an exit code that differs from those of other subcommands, so that it is not
-/// taken for the command's exit code.
+/// Runs the subcommand. Its own failures have the exit codes 125 to 127, as for `env`, to distinguish them from the
+/// command's.
 pub fn run(arguments: MeterArguments) -> ExitCode {
     match metered(&arguments) {
         Ok(code) => ExitCode::from(code),
@@ -93,9 +93,9 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
 
     let idle = arguments.idle_baseline_sec.map(|sec| Idle::measure(&meter, sec));
     if !gpus.is_empty() {
-        std::thread::sleep(ACQUAINTANCE);
+        std::thread::sleep(COUNTER_OBSERVATION);
     }
-    // Two readings before the start, so that the interval that contains the start is short.
+    // Two readings just before the start, so that no earlier interval contains activity of the command.
     meter.edge();
     meter.edge();
     // The window is the command's; energy is interpolated to its start and end.

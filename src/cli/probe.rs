@@ -1,4 +1,4 @@
-//! `joulemark probe`: which features that a measurement needs an OpenAI-compatible server supports.
+//! `joulemark probe`: whether an OpenAI-compatible server supports what a measurement needs.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

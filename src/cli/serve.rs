@@ -28,7 +28,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let settings = layered.settings;
     logging::start_server(&settings)?;
     open_files::allow_for(settings.limits.max_connections);
-    // The launcher runs on this thread's child, and this thread lives as long as the server.
+    // Its thread forks all workers, which end with it, so it must live as long as the server.
     let launcher = Launcher::start().context("the launcher of workers cannot be started")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let host = {

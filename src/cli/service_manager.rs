@@ -37,6 +37,7 @@ impl Vitals {
     }
 }
 
+/// Notifies the service manager that the service is ready.
 pub fn ready(address: &str) {
     notify(&[
         NotifyState::Ready,
@@ -44,6 +45,7 @@ pub fn ready(address: &str) {
     ]);
 }
 
+/// Notifies the service manager that the service is stopping.
 pub fn stopping() {
     notify(&[
         NotifyState::Stopping,
@@ -60,7 +62,7 @@ pub async fn watch(vitals: Vitals, stopping: CancellationToken) {
     while !stopping.is_cancelled() {
         match vitals.what_is_wrong(Monotonic::now(), watch / 2) {
             None => notify(&[NotifyState::Watchdog]),
-            Some(wrong) => tracing::error!("no notification for the watchdog: {wrong}"),
+            Some(wrong) => tracing::error!("the watchdog is not notified: {wrong}"),
         }
         tokio::select! {
             () = tokio::time::sleep(watch / NOTIFICATIONS_PER_TIMEOUT) => {}

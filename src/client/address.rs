@@ -22,6 +22,7 @@ impl Address {
         url
     }
 
+    /// Returns whether the connection uses TLS.
     pub fn is_encrypted(&self) -> bool {
         self.0.scheme() == "https"
     }

@@ -12,6 +12,7 @@ use thiserror::Error;
 #[derive(Clone)]
 pub struct Credential(HeaderValue);
 
+/// Error of reading an API key.
 #[derive(Debug, Error)]
 pub enum CredentialError {
     #[error("{path} cannot be read")]

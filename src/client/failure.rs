@@ -65,6 +65,7 @@ impl ClientError {
         }
     }
 
+    /// Returns the minimum pause before a retry, if the server gave one.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable(problem) => problem.retry_after_sec.map(Duration::from_secs),
@@ -72,6 +73,7 @@ impl ClientError {
         }
     }
 
+    /// Returns whether the server lacks the operation, e.g. because it is older.
     pub(super) fn is_unknown_route(&self) -> bool {
         matches!(self, Self::Refused(problem) if problem.short_kind() == "no-such-route"
             || problem.status == StatusCode::METHOD_NOT_ALLOWED.as_u16())

@@ -34,6 +34,7 @@ pub struct Progress {
     pub eta_sec: Option<f64>,
 }
 
+/// A change of an experiment that is followed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {
     State(State),

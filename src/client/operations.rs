@@ -22,11 +22,13 @@ impl Document {
         self.value["state"].as_str()?.parse().ok()
     }
 
+    /// Returns the `id` of the document, empty if it has none.
     pub fn id(&self) -> &str {
         self.value["id"].as_str().unwrap_or_default()
     }
 }
 
+/// Media type of a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
     Json,
@@ -70,14 +72,17 @@ impl Server {
         self.submit_to("sweeps", body, media_type).await
     }
 
+    /// Fetches a sweep.
     pub async fn sweep(&self, id: ExperimentId, query: &[(String, String)]) -> Result<Document, ClientError> {
         self.get(&["v1", "sweeps", &id.to_string()], query).await
     }
 
+    /// Fetches an experiment.
     pub async fn show(&self, id: ExperimentId) -> Result<Document, ClientError> {
         self.get(&["v1", "experiments", &id.to_string()], &[]).await
     }
 
+    /// Fetches the results of an experiment.
     pub async fn results(&self, id: ExperimentId) -> Result<Document, ClientError> {
         self.get(&["v1", "experiments", &id.to_string(), "results"], &[]).await
     }
@@ -117,6 +122,7 @@ impl Server {
         .await
     }
 
+    /// Cancels an experiment.
     pub async fn cancel(&self, id: ExperimentId) -> Result<Document, ClientError> {
         let url = self.address.at(&["v1", "experiments", &id.to_string(), "cancel"], &[]);
         self.document(|| self.http.post(url.clone())).await
@@ -171,6 +177,7 @@ impl Server {
         self.open(|| self.http.get(url.clone())).await
     }
 
+    /// Fetches a document, with retries.
     pub(super) async fn get(&self, segments: &[&str], query: &[(String, String)]) -> Result<Document, ClientError> {
         let url = self.address.at(segments, query);
         self.document(|| self.http.get(url.clone()).header(ACCEPT, "application/json"))

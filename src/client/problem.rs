@@ -17,6 +17,7 @@ pub struct Problem {
     pub retry_after_sec: Option<u64>,
 }
 
+/// An invalid field or parameter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct BadField {

@@ -16,6 +16,7 @@ pub struct Retries {
 }
 
 impl Retries {
+    /// Creates the state before the first failure; `limit` counts from it.
     pub fn new(limit: Duration) -> Self {
         Self {
             limit,

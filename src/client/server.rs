@@ -81,10 +81,12 @@ impl Server {
         })
     }
 
+    /// Returns the address of the server.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
+    /// Returns the retry state for a new request.
     pub(super) fn retries(&self) -> Retries {
         Retries::new(self.retry)
     }
@@ -131,6 +133,7 @@ impl Server {
         Ok(())
     }
 
+    /// Sends a request once; returns a successful response, or the error.
     pub(super) async fn open_once(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|error| self.without_answer(&error))?;
         self.has_responded.store(true, Ordering::Relaxed);
@@ -140,6 +143,7 @@ impl Server {
         Err(self.refusal(response).await)
     }
 
+    /// Creates the error of a request that got no response.
     pub(super) fn without_answer(&self, error: &reqwest::Error) -> ClientError {
         ClientError::without_answer(&self.address.to_string(), error)
     }

@@ -231,6 +231,7 @@ fn parsed_networks(texts: &[String]) -> Vec<IpNet> {
     texts.iter().filter_map(|text| read_network(text)).collect()
 }
 
+/// Parses a network or an address.
 pub(super) fn read_network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>()
         .ok()

@@ -33,6 +33,7 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Error of loading the configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     #[error("the configuration file {path} cannot be read: {source}")]

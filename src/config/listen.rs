@@ -19,6 +19,7 @@ pub enum Listen {
     Socket(PathBuf),
 }
 
+/// Error for a text that is neither an address with a port nor a socket.
 #[derive(Debug, Error)]
 #[error("{} cannot be listened on; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and unix:/PATH", quoted(.0))]
 pub struct InvalidListen(String);

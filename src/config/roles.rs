@@ -44,10 +44,12 @@ impl Access {
         problems
     }
 
+    /// Returns the roles of users, by name.
     pub fn user_roles(&self) -> BTreeMap<String, Role> {
         roles(&self.user_role)
     }
 
+    /// Returns the roles of groups, by name.
     pub fn group_roles(&self) -> BTreeMap<String, Role> {
         roles(&self.group_role)
     }

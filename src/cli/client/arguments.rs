@@ -39,6 +39,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl ServerArguments {
+    /// Returns the address of the server. Returns an error when JOULEMARK_SERVER is invalid.
     pub fn address(&self) -> anyhow::Result<Address> {
         if let Some(address) = &self.server {
             return Ok(address.clone());
@@ -49,6 +50,7 @@ impl ServerArguments {
             .map_err(|error| anyhow::anyhow!("JOULEMARK_SERVER is {text}: {error}", text = quoted(&text)))
     }
 
+    /// Returns the API key, if one is given. Returns an error when it cannot be read.
     pub fn credential(&self) -> anyhow::Result<Option<Credential>> {
         if let Some(path) = &self.api_key_file {
             return Ok(Some(Credential::from_file(path).context("--api-key-file")?));
@@ -61,6 +63,7 @@ impl ServerArguments {
             .transpose()
     }
 
+    /// Returns the PEM of the authorities to trust; `None` for the system's.
     pub fn authorities(&self) -> anyhow::Result<Option<Vec<u8>>> {
         let path = self
             .cacert

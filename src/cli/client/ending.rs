@@ -40,6 +40,7 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -57,6 +58,7 @@ impl Ending {
         }
     }
 
+    /// Returns the outcome for the state of an experiment.
     pub fn of_state(state: State) -> Self {
         match state {
             State::Completed => Self::Done,
@@ -71,6 +73,7 @@ impl Ending {
         if self == Self::Done { next } else { self }
     }
 
+    /// Returns the outcome for an error, by its cause.
     pub fn of_error(error: &anyhow::Error) -> Self {
         for cause in error.chain() {
             if let Some(error) = cause.downcast_ref::<ClientError>() {

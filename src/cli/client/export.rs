@@ -33,7 +33,7 @@ pub struct ExportArguments {
     /// File to write; it appears only when complete. Without it, or for -, standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// CSV for a spreadsheet: prefixes text that could be taken for a formula with '.
+    /// Write CSV for a spreadsheet: a ' precedes text that could be taken for a formula.
     #[arg(long)]
     spreadsheet: bool,
     #[command(flatten)]

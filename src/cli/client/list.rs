@@ -15,7 +15,7 @@ const PAGE: u64 = 500;
 pub struct ListArguments {
     #[command(flatten)]
     filter: FilterArguments,
-    /// Maximum number of experiments; the newest are listed.
+    /// Maximum number of experiments to list.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
     /// List all experiments.

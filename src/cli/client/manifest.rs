@@ -35,6 +35,7 @@ pub struct BundleArguments {
     server: ServerArguments,
 }
 
+/// Runs `joulemark manifest`.
 pub fn print(arguments: &ManifestArguments) -> ExitCode {
     session::run(&arguments.server, None, false, async |session| {
         session.print_document(&session.server.manifest(arguments.id).await?)?;
@@ -42,6 +43,7 @@ pub fn print(arguments: &ManifestArguments) -> ExitCode {
     })
 }
 
+/// Runs `joulemark bundle`.
 pub fn fetch(arguments: &BundleArguments) -> ExitCode {
     session::run(&arguments.server, None, arguments.quiet, async |session| {
         write(session, arguments).await

@@ -13,6 +13,7 @@ pub struct PartFile {
 }
 
 impl PartFile {
+    /// Creates the temporary file. Returns an error for a folder, and when the file cannot be created.
     pub fn create(target: &Path) -> io::Result<Self> {
         let name = target
             .file_name()
@@ -31,6 +32,7 @@ impl PartFile {
         })
     }
 
+    /// Syncs the file to disk and renames it to the target.
     pub fn finish(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.part, &self.target)

@@ -52,6 +52,7 @@ pub fn brief(number: f64) -> String {
     }
 }
 
+/// Formats a duration in seconds, minutes or hours.
 pub fn duration(sec: f64) -> String {
     let whole = sec.max(0.0).round() as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);

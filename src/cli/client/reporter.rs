@@ -15,6 +15,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
+    /// Creates a reporter; `is_quiet` suppresses all but errors.
     pub fn new(is_quiet: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self {
@@ -25,6 +26,7 @@ impl Reporter {
         }
     }
 
+    /// Prints a line, unless the reporter is quiet.
     pub fn say(&self, line: &str) {
         if !self.is_quiet {
             self.say_always(line);
@@ -42,6 +44,7 @@ impl Reporter {
         (self.is_terminal && !self.is_quiet).then(|| self.bars.add(bar))
     }
 
+    /// Removes the progress bars.
     pub fn clear(&self) {
         // If the terminal is gone, there is nothing to clear.
         let _ = self.bars.clear();
@@ -52,6 +55,7 @@ impl Reporter {
         *self.interruption_note.lock().unwrap_or_else(PoisonError::into_inner) = note.into();
     }
 
+    /// Returns the note for an interruption, which may be empty.
     pub fn interruption_note(&self) -> String {
         self.interruption_note
             .lock()

@@ -17,6 +17,7 @@ const USER: usize = 12;
 /// Fields of the server's list that a row needs.
 pub const FIELDS: &str = "id,state,created_at,started_at,finished_at,submitter,user,model_name,config_name";
 
+/// Returns the heading of the table.
 pub fn heading() -> String {
     format!(
         "{:ID$}  {:STATE$}  {:TIME$}  {:TOOK$}  {:USER$}  MODEL",
@@ -24,6 +25,7 @@ pub fn heading() -> String {
     )
 }
 
+/// Returns the row of an experiment.
 pub fn row(experiment: &Value, colours: bool) -> String {
     let word = |name: &str| experiment[name].as_str().unwrap_or("-");
     let state = painted(word("state"), STATE, colours);

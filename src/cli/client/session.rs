@@ -39,6 +39,7 @@ impl Session {
         })
     }
 
+    /// Returns whether to print JSON: as requested, else if standard output is not a terminal.
     pub fn is_json(&self) -> bool {
         self.wants_json.unwrap_or(!self.is_terminal)
     }
@@ -66,6 +67,7 @@ impl Session {
         }
     }
 
+    /// Prints a value as JSON: indented on a terminal, else on one line.
     pub fn print_value(&self, value: &Value) -> anyhow::Result<()> {
         let text = if self.is_terminal {
             serde_json::to_string_pretty(value)

@@ -50,6 +50,7 @@ pub struct FollowOptions {
 }
 
 impl FollowOptions {
+    /// Creates the options with the server's default metrics.
     pub fn new(wait: bool, quiet: bool) -> Self {
         Self {
             wait,

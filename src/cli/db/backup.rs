@@ -14,6 +14,7 @@ use crate::disk::backup_marker;
 use joulemark_measurement::clock;
 use joulemark_store::sqlite_file;
 
+/// Copies the database into a new file.
 pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     let shown = file.display();
     if file.exists() {

@@ -125,6 +125,7 @@ impl EngineFinding {
 }
 
 impl Examination {
+    /// Creates the findings, without power control.
     pub fn new(sources: Vec<SourceReading>, devices: Devices, engines: &Engines, servers: Vec<ServerFinding>) -> Self {
         let computes_on = |gpu: &GpuDevice| {
             let found = engines.find_for_gpus(MISTRAL, &[gpu.compute_capability]);
@@ -144,6 +145,7 @@ impl Examination {
         }
     }
 
+    /// Returns the findings as text.
     pub fn text(&self) -> String {
         let mut text = String::from("Energy sources\n");
         // Writing to a String cannot fail.

@@ -21,6 +21,7 @@ pub struct ServerFinding {
 }
 
 impl ServerFinding {
+    /// Returns the finding as a line of text.
     pub fn text(&self) -> String {
         let mark = if self.works { "works" } else { "  --" };
         format!("{mark:5}  {}: {}", self.name, self.detail)

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use joulemark_flops::{FlopsAnswer, OperatorAnswer, OperatorKind};
 use joulemark_measurement::Confidence;
 
+/// Returns the answer as a table.
 pub fn table(answer: &FlopsAnswer) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {

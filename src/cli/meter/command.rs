@@ -50,6 +50,7 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// Blocks the forwarded signals and SIGCHLD for this thread.
     pub fn block() -> anyhow::Result<Self> {
         let mut set = SigSet::empty();
         for signal in FORWARDED.into_iter().chain([Signal::SIGCHLD]) {
@@ -109,6 +110,7 @@ impl Signals {
 pub struct Running(Child);
 
 impl Running {
+    /// Returns the PID of the command.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }

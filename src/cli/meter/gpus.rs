@@ -14,6 +14,7 @@ pub enum GpuChoice {
 }
 
 impl GpuChoice {
+    /// Parses the list; `None` selects all GPUs.
     pub fn parse(list: Option<&str>) -> anyhow::Result<Self> {
         let Some(list) = list else { return Ok(Self::All) };
         match list.trim() {

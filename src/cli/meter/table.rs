@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::reading::Reading;
 use joulemark_measurement::{Confidence, EnergyMethod, SourceReading};
 
+/// Returns the reading as a table, followed by notes and warnings.
 pub fn table(reading: &Reading) -> String {
     let mut text = format!(
         "\n joulemark meter: {:.3} s, exit code {}\n\n",

@@ -25,8 +25,8 @@ const MAX_BYTES: usize = 8 << 20;
 const SORTS: [(&str, &str); 4] = [
     ("-created_at", "newest first"),
     ("created_at", "oldest first"),
-    ("-finished_at", "finished last first"),
-    ("finished_at", "finished first first"),
+    ("-finished_at", "latest finish first"),
+    ("finished_at", "earliest finish first"),
 ];
 
 /// Parameters that have a field in the form.

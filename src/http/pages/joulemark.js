@@ -1,13 +1,11 @@
 // Updates a page that is complete without this script: progress by the server's events, and parts that are fetched
-// again. Also
-// zooms timelines, saves charts and copies text.
+// again. Also zooms timelines, saves charts and copies text.
 "use strict";
 (() => {
   const parts = () => [...document.querySelectorAll("[data-refresh]")];
 
-  // Fetches the page again and replaces the parts that change. Does nothing while another fetch runs, while the tab is
-  // hidden, or
-  // when the server does not respond; it is then tried again later.
+  // Fetches the page again and replaces the parts that change. Returns null while another fetch runs, while the tab is
+  // hidden, or when the server does not respond; the parts are then fetched later.
   const isTimed = (part) => part.dataset.refresh !== "on-state";
   const isOfState = (part) => !isTimed(part);
   const isUsed = (part) =>

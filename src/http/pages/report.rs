@@ -78,16 +78,16 @@ impl ReportFile {
 /// The report on a cancelled experiment covers the cycles that had finished. Prompts are included only if the caller
 /// may read them.
 #[utoipa::path(get, path = "/v1/experiments/{id}/report.html", tag = "experiments", operation_id = "getReport",
-    params(("id" = String, Path, format = "uuid", description = "ID of the experiment"),
-        ("If-None-Match" = Option<String>, Header, description = "`ETag` of a response that the client has cached.")),
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
         (status = 200, description = "The report.", content_type = "text/html", body = String,
-            headers(("ETag" = String, description = "Strong entity tag."),
-                ("Content-Disposition" = String, description = "Name of the file."))),
-        (status = 304, description = "The report has not changed; `If-None-Match` has its `ETag`."),
-        (status = 400, description = "The ID is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
+            headers(("ETag" = String, description = "The entity tag, which is strong."),
+                ("Content-Disposition" = String, description = "The file's name."))),
+        (status = 304, description = "The report still has the tag in `If-None-Match`."),
+        (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The experiment has no results; `state` is its state.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn report(

@@ -251,7 +251,7 @@ async fn copied(
         }
     }
     if caller.actor().name.is_some() {
-        // The user is charged for device time, and may be another than the caller.
+        // Device time counts for the submitting user, so the user of the original is not copied.
         experiment["user"] = serde_json::Value::Null;
     }
     let mut typed = values::typed_of(&experiment, described);

@@ -1,11 +1,11 @@
 //! The page of a sweep.
 
-mod again;
-mod along;
+mod axis_charts;
 mod fronts;
 mod goal;
+mod repeat_request;
+mod running;
 mod table;
-mod under_way;
 
 use askama::Template;
 use axum::{
@@ -14,12 +14,12 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 
-use self::again::{Again, again};
-use self::along::{AxisView, axis_views};
+use self::axis_charts::{AxisView, axis_views};
 use self::fronts::{Fronts, front_views};
 use self::goal::{GoalView, goal_view};
+use self::repeat_request::{RepeatRequest, repeat_request};
+use self::running::{RunningExperiment, running_experiments};
 use self::table::{Column, RowView, columns, row_views};
-use self::under_way::{UnderWay, under_way};
 use super::html::page;
 use super::layout::Page;
 use super::metric_choice::{MetricChoices, metric_choices};
@@ -45,7 +45,7 @@ struct View {
     page: Page,
     sweep: Sweep,
     may_cancel: bool,
-    under_way: Vec<UnderWay>,
+    running: Vec<RunningExperiment>,
     goal: Option<GoalView>,
     fronts: Fronts,
     /// Name of the metric that is drawn when there are several axes.
@@ -56,7 +56,7 @@ struct View {
     metrics: MetricChoices,
     /// Requested metrics as a parameter of the API; empty for the default.
     asked: String,
-    again: Option<Again>,
+    repeat: Option<RepeatRequest>,
 }
 
 impl View {
@@ -111,18 +111,18 @@ pub async fn sweep(
     let record = find(&state, id).await?;
     let names = Some(asked.metrics.join(",")).filter(|names| !names.is_empty());
     let metrics = metrics_of(names.as_deref(), &record.request)?;
-    let figure = along::figure(asked.figure.as_deref(), &metrics)?;
+    let figure = axis_charts::figure(asked.figure.as_deref(), &metrics)?;
     let asked_by = (&state, &caller);
     let sweep = with_figures(asked_by, record.clone(), metrics.clone()).await?;
     let view = View {
         may_cancel: sweep.summary.state == SweepState::Running && caller.may_change(record.submitter.as_deref()),
-        under_way: under_way(asked_by, &record).await?,
+        running: running_experiments(asked_by, &record).await?,
         goal: goal_view(&sweep),
         fronts: front_views(asked_by, &record, &sweep.table).await?,
         axes: axis_views(&sweep, &metrics, figure),
         columns: columns(&metrics),
         rows: row_views(&sweep.table, &metrics),
-        again: again(asked_by, &record).await?,
+        repeat: repeat_request(asked_by, &record).await?,
         metrics: metric_choices(&asked.metrics),
         figure: figure.name.to_owned(),
         asked: names.unwrap_or_default(),

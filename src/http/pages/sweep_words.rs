@@ -81,6 +81,7 @@ pub fn done(progress: &SweepProgress) -> u64 {
     progress.completed + progress.failed + progress.cancelled
 }
 
+/// Returns the state of a sweep as a word.
 pub fn state_of(state: &SweepState) -> &'static str {
     match state {
         SweepState::Running => "running",

@@ -38,6 +38,7 @@ impl fmt::Display for Given {
 }
 
 impl Given {
+    /// Returns the ID; `None` for a file.
     pub fn id(&self) -> Option<Named> {
         match self {
             Self::Id(id) => Some(*id),

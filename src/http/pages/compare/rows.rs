@@ -50,6 +50,7 @@ pub fn letter_of<'a>(results: &'a [Shown], name: &'a str) -> &'a str {
     found.map_or(name, |result| result.letter.as_str())
 }
 
+/// Returns a verdict as a word.
 pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "better",

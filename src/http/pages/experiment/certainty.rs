@@ -19,7 +19,7 @@ const ESTIMATED: [&str; 7] = [
     "roofline_share",
     "flops_two_params_tokens",
 ];
-const NOT_TOLD: &str = "not available";
+const NOT_AVAILABLE: &str = "not available";
 
 /// Figures that come from the operating system, neither from clocks nor from the engine's counts.
 const BY_THE_SYSTEM: [&str; 3] = ["peak_gpu_memory_bytes", "peak_host_memory_bytes", "cpu_time_share"];
@@ -37,6 +37,7 @@ pub enum Badge {
 }
 
 impl Badge {
+    /// Returns the text of the badge.
     pub fn words(self) -> &'static str {
         match self {
             Self::Measured => "measured",
@@ -105,7 +106,7 @@ fn why_unknown(name: &str, report: &Report) -> String {
     let warnings = report.validation.warnings.iter();
     let mut unknown = warnings.filter(|warning| warning.code == WarningCode::MetricUnknown);
     let why = unknown.find_map(|warning| warning.message.strip_prefix(name)?.strip_prefix(": "));
-    why.unwrap_or(NOT_TOLD).to_owned()
+    why.unwrap_or(NOT_AVAILABLE).to_owned()
 }
 
 /// Kinds of figures that a figure is computed from, through all formulas.

@@ -71,6 +71,7 @@ impl Checks {
         }
     }
 
+    /// Returns the warnings and the passed checks of a result.
     pub fn of_result(validation: &Validation) -> Self {
         let unknown = validation.warnings.iter();
         let unknown = unknown.filter(|warning| warning.code == WarningCode::MetricUnknown);
@@ -89,6 +90,7 @@ impl Checks {
         }
     }
 
+    /// Returns whether there is nothing to show.
     pub fn is_empty(&self) -> bool {
         !self.is_of_result && self.findings.is_empty()
     }
@@ -193,11 +195,11 @@ fn of_devices(code: WarningCode) -> Option<Advice> {
     Some(match code {
         WarningCode::EnergyIncomplete => doubtful(
             "Energy is incomplete",
-            "Do not compare this total with a complete one. `joulemark doctor` prints how to make the missing source readable.",
+            "Do not compare this total with a complete one. joulemark doctor prints how to make the missing source readable.",
         ),
         WarningCode::EnergyEstimated => doubtful(
             "Energy is an estimate",
-            "Cite it as an estimate. `joulemark doctor` prints what is needed to measure energy on this host.",
+            "Cite it as an estimate. joulemark doctor prints what is needed to measure energy on this host.",
         ),
         WarningCode::SourcesDisagree => doubtful(
             "A device's sensors disagree",
@@ -227,7 +229,7 @@ fn of_devices(code: WarningCode) -> Option<Advice> {
         ),
         WarningCode::TemperatureDrift => weaker(
             "Temperature drifted",
-            "Warm up for longer, or set settle, so that all cycles start at the same temperature.",
+            "Warm up for longer, or set settle, so that all cycles start under the same conditions.",
         ),
         WarningCode::PersistenceModeOff => weaker("Persistence mode is off", "Turn it on: sudo nvidia-smi -pm 1."),
         WarningCode::PowerLimitChanged => doubtful(

@@ -56,6 +56,7 @@ struct Spread {
 }
 
 impl Cycles {
+    /// Creates the section from a result.
     pub fn new(report: &Report, figures: &str) -> Self {
         let rows = report.cycles.iter().take(MAX_ROWS).map(|cycle| Row::of(cycle, report));
         let drawn = DRAWN.into_iter().filter_map(|name| find(all(), name));

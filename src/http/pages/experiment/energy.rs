@@ -68,6 +68,7 @@ impl Row {
 }
 
 impl Energy {
+    /// Creates the section from a result.
     pub fn new(report: &Report, figures: &str) -> Self {
         let energy = &report.energy;
         let groups = [

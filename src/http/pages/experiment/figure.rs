@@ -61,6 +61,7 @@ impl Figure {
         Some(Self::of(find(all(), name)?, report))
     }
 
+    /// Returns whether the figure has a value.
     pub fn is_known(&self) -> bool {
         !self.exact.is_empty()
     }

@@ -24,6 +24,7 @@ pub struct Headline {
 }
 
 impl Headline {
+    /// Creates the section from a result.
     pub fn new(report: &Report, partial: bool, figures: &str) -> Self {
         let mut first: Vec<&'static Metric> = all().iter().filter(|metric| metric.headline.is_some()).collect();
         first.sort_by_key(|metric| metric.headline);

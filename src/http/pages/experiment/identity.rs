@@ -16,6 +16,7 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Creates the section from an experiment.
     pub fn of(experiment: &Experiment, sweep: Option<ExperimentId>) -> Self {
         let spec = &experiment.spec;
         let all = [

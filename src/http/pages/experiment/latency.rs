@@ -43,6 +43,7 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// Creates the section from a result.
     pub fn new(report: &Report, raw: &Raw, figures: &str) -> Self {
         let rows = FIGURES.map(|(name, names)| (name, names.map(|name| Figure::named(name, report))));
         let is_there = |(_, row): &(&str, [Option<Figure>; 4])| row.iter().flatten().any(Figure::is_known);

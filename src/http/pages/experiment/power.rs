@@ -39,6 +39,7 @@ struct Setting {
 }
 
 impl Power {
+    /// Creates the section from the samples, and from the result if there is one.
     pub fn new(series: Result<&Series, &String>, results: Option<(&Report, &Raw)>) -> Self {
         let settings = results.map_or_else(Vec::new, |(report, _)| settings(report));
         let empty = Self {

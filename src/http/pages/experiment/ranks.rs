@@ -48,6 +48,7 @@ struct Row {
 }
 
 impl Ranks {
+    /// Creates the section from a result.
     pub fn new(report: &Report, raw: &Raw) -> Self {
         let mut loads: Vec<&LoadReport> = report.loads.iter().collect();
         loads.sort_by_key(|load| (load.rank, load.cycle));

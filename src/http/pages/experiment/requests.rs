@@ -27,6 +27,7 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Creates the section from a result; times are seconds since `zero_sec`.
     pub fn new(report: &Report, raw: &Raw, zero_sec: f64) -> Self {
         let mut facts = report.load_report.as_ref().map_or_else(Vec::new, offered);
         facts.extend(batches(report));

@@ -31,6 +31,7 @@ pub struct Roofline {
 }
 
 impl Roofline {
+    /// Creates the section from a result.
     pub fn new(report: &Report, figures: &str) -> Self {
         let reached = report.compute.roofline.as_ref();
         let rows = FIGURES.into_iter().filter_map(|name| Figure::named(name, report));

@@ -43,6 +43,7 @@ pub struct Measured<'a> {
 }
 
 impl Sections {
+    /// Creates all sections on a result.
     pub fn new(measured: &Measured<'_>) -> Self {
         let Measured {
             report,

@@ -134,6 +134,7 @@ pub struct Group {
 }
 
 impl Group {
+    /// Returns all fields of the group.
     pub fn fields(&self) -> impl Iterator<Item = &FieldView> {
         self.first.iter().chain(&self.more)
     }
@@ -175,10 +176,12 @@ pub enum Input {
 }
 
 impl FieldView {
+    /// Returns whether the field has a problem.
     pub fn is_bad(&self) -> bool {
         !self.errors.is_empty()
     }
 
+    /// Returns whether the value is entered as a document.
     pub fn is_document(&self) -> bool {
         matches!(self.input, Input::Document)
     }

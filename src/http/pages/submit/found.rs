@@ -28,6 +28,7 @@ impl Found {
         Self::default()
     }
 
+    /// Collects the names that the live nodes offer.
     pub fn on(nodes: &[Node]) -> Self {
         let live: Vec<_> = nodes.iter().filter(|node| node.is_live).collect();
         let mut found = Self {

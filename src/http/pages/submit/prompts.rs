@@ -155,6 +155,7 @@ impl PromptChoice {
         }
     }
 
+    /// Returns whether this kind is chosen.
     pub fn is(&self, kind: &str) -> bool {
         self.kind == kind
     }

@@ -43,6 +43,7 @@ impl Typed {
         self.0.get(name).map_or("", String::as_str)
     }
 
+    /// Sets the text of an input.
     pub fn set(&mut self, name: &str, text: impl Into<String>) {
         self.0.insert(name.to_owned(), text.into());
     }

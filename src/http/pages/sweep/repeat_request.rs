@@ -18,7 +18,7 @@ const MAX_COMPARED: usize = 12;
 const MAX_PROMPT_BYTES: usize = 8 << 10;
 
 /// Request to submit a sweep again.
-pub struct Again {
+pub struct RepeatRequest {
     /// Request in YAML.
     pub yaml: String,
     pub curl: String,
@@ -31,7 +31,10 @@ pub struct Again {
 ///
 /// # Errors
 /// Returns a [`Problem`] when the database fails.
-pub async fn again((state, caller): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Option<Again>, Problem> {
+pub async fn repeat_request(
+    (state, caller): (&AppState, &Caller),
+    sweep: &SweepRecord,
+) -> Result<Option<RepeatRequest>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
     let first_repeats = runs.iter().filter(|run| run.placement.repeat == 0);
     let ids: BTreeSet<ExperimentId> = first_repeats.map(|run| run.experiment).collect();
@@ -51,7 +54,7 @@ pub async fn again((state, caller): (&AppState, &Caller), sweep: &SweepRecord) -
     })?;
     let curl = "curl -sS \"$JOULEMARK_SERVER/v1/sweeps\" -H 'Content-Type: application/yaml' --data-binary @sweep.yaml"
         .to_owned();
-    Ok(Some(Again { yaml, curl, notes }))
+    Ok(Some(RepeatRequest { yaml, curl, notes }))
 }
 
 /// Combines the fields that all experiments share with the request of the sweep.

@@ -9,7 +9,7 @@ use joulemark_experiment::ExperimentId;
 use joulemark_store::SweepRecord;
 
 /// A running experiment of a sweep.
-pub struct UnderWay {
+pub struct RunningExperiment {
     pub experiment: ExperimentId,
     pub point: u32,
     pub repeat: u32,
@@ -18,7 +18,8 @@ pub struct UnderWay {
     progress: Option<Progress>,
 }
 
-impl UnderWay {
+impl RunningExperiment {
+    /// Returns the state, with the cycle if known.
     pub fn phase(&self) -> String {
         let state = self.state.replace('_', " ");
         let cycle = self
@@ -31,11 +32,13 @@ impl UnderWay {
         }
     }
 
+    /// Returns the current token rate as text.
     pub fn tokens_per_second(&self) -> String {
         let tokens = self.progress.as_ref().and_then(|progress| progress.tokens_per_second);
         tokens.map_or_else(|| "–".to_owned(), number::plain)
     }
 
+    /// Returns the current power as text.
     pub fn power(&self) -> String {
         let power_w = self.progress.as_ref().and_then(|progress| progress.power_w);
         power_w.map_or_else(
@@ -49,10 +52,13 @@ impl UnderWay {
 ///
 /// # Errors
 /// Returns a [`Problem`] when the database fails.
-pub async fn under_way((state, _): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Vec<UnderWay>, Problem> {
+pub async fn running_experiments(
+    (state, _): (&AppState, &Caller),
+    sweep: &SweepRecord,
+) -> Result<Vec<RunningExperiment>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
     let running = runs.into_iter().filter(|run| run.state.is_running());
-    let shown = running.map(|run| UnderWay {
+    let shown = running.map(|run| RunningExperiment {
         experiment: run.experiment,
         point: run.placement.point,
         repeat: run.placement.repeat,
