@@ -10,7 +10,8 @@ section! {
     pub struct Footprint with FootprintFlags {
         /// Price of a kilowatt-hour, 0 or more [default: none].
         ///
-        /// A submission's own value takes precedence, as for the three options below. If empty, no cost is computed.
+        /// A submission's own value takes precedence, as for the three options below. Numbers are written as strings. If
+        /// empty, no cost is computed.
         electricity_price_per_kwh: String = "";
 
         /// Currency of the price, e.g. EUR [default: none].

@@ -191,7 +191,7 @@ mod tests {
         };
         let said = |results| said(&results, "tokens_per_second").unwrap();
         assert!(said(of(2, 32.0, 63.8)).starts_with("mean over 2 processes: "));
-        assert!(said(of(1, 15.5, 12.2)).starts_with("mean over 3 uneven cycles: "));
+        assert!(said(of(1, 15.5, 12.2)).starts_with("mean over 3 uneven cycles, "));
         assert_eq!(said(of(1, 12.25, 12.2)), "mean over processes and cycles");
         assert_eq!(said(json!({})), "mean over processes and cycles");
     }
