@@ -1,11 +1,12 @@
-//! The command line: one file a subcommand. The only place that names concrete engines, sources and databases, and
-//! the only one that uses `anyhow`: from here on an error is only shown.
+//! The command line: one file for each subcommand. It opens the database, the energy meter and the engines, and passes
+//! them to the other modules. A subcommand fails with an `anyhow::Error`, which is printed.
 
 mod access;
 mod callback;
 mod client;
 mod completions;
 mod config;
+mod database_lock;
 mod db;
 mod doctor;
 mod energy;
@@ -18,7 +19,6 @@ mod machine;
 mod man;
 mod meter;
 mod node;
-mod only_server;
 mod open_files;
 mod openapi;
 mod options;
@@ -50,52 +50,53 @@ enum Command {
     Serve(options::Options),
     #[command(flatten)]
     Client(client::ClientCommand),
-    /// Print an experiment as YAML, every field with what it means and its default.
+    /// Print an experiment as YAML, with the meaning and the default of every field.
     Example,
-    /// Run a command and say what energy the host used meanwhile.
+    /// Run a command and print the energy that the host used meanwhile.
     Meter(meter::MeterArguments),
-    /// Say of every energy source whether it works, why not and the fix.
+    /// Check every energy source and every engine; print why one does not work and how to fix it.
     Doctor(doctor::DoctorArguments),
-    /// Count what a model needs for some tokens: FLOPs, bytes, arithmetic intensity; nothing is run.
+    /// Compute the FLOPs, bytes and arithmetic intensity of a model for given token counts, without running it.
     Flops(flops::FlopsArguments),
-    /// Ask an OpenAI-compatible server what it honours of what a measurement asks for.
+    /// Check whether an OpenAI-compatible server supports what a measurement needs.
     Probe(probe::ProbeArguments),
-    /// Compute the figures of a bundle anew and name each that differs; no server is asked. Exits with 9 where one differs.
+    /// Recompute the figures of a bundle, offline, and list those that differ. Exits with 9 if any differs.
     Verify(verify::VerifyArguments),
-    /// Make, list and revoke API keys.
+    /// Create, list and revoke API keys.
     Key(key::KeyArguments),
-    /// Put back power limits and clocks of GPUs.
+    /// Restore the power limits and clocks of GPUs.
     Power(power::PowerArguments),
     /// Check, back up, prune or migrate the database.
     Db(db::DbArguments),
-    /// Print the configuration in force and where each value came from.
+    /// Print the configuration in force and the origin of each value.
     Config(options::Options),
-    /// Print the API's OpenAPI document.
+    /// Print the OpenAPI document of the API.
     Openapi(openapi::OpenapiArguments),
-    /// Print completions for a shell.
+    /// Print the completion script for a shell.
     Completions(completions::CompletionsArguments),
-    /// Print the manual page, or write those of all subcommands.
+    /// Print the manual page, or write the pages of all subcommands.
     Man(man::ManArguments),
-    /// One rank of an experiment; started by the service, not by hand.
+    /// Run one rank of an experiment; started by the service, not by hand.
     #[command(hide = true)]
     Worker(worker::WorkerArguments),
-    /// Keeps the server that an experiment was started with; started by the service, not by hand.
+    /// Start and end the inference server of an experiment; started by the service, not by hand.
     #[command(hide = true)]
     Keep(keep::KeepArguments),
 }
 
+/// Runs the program; returns its exit code.
 pub fn main() -> ExitCode {
     if !joulemark_worker::cpu::is_good_enough() {
         return ExitCode::FAILURE;
     }
-    // Several are compiled in where the engines are built as well, and rustls picks none of several by itself.
+    // A build with engines has several rustls providers compiled in, and rustls selects none of several.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         unreachable!("nothing ran before this");
     }
     run()
 }
 
-/// Apart from the check and never inlined into it: this function's first instruction may be one that is missing.
+/// Runs the subcommand. Never inlined into the CPU check: its first instruction may be one that this CPU lacks.
 #[inline(never)]
 fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
@@ -119,7 +120,7 @@ fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever closed a pipe has had enough, and knows it.
+        // The reader closed the pipe, so there is nobody to print a message for.
         Err(error) if Ending::of_error(&error) == Ending::BrokenPipe => Ending::BrokenPipe.into(),
         Err(error) => {
             eprintln!("joulemark: {error:#}");

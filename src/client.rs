@@ -1,5 +1,5 @@
-//! The other end of the API: a server somewhere, as a program asks it. Owns addresses, keys, retries and streams. Knows
-//! nothing of terminals, nor of how a server answers: what it reads are documents, so that it can talk to a newer one.
+//! Client of the API. Owns addresses, keys, retries and streams; leaves terminals and output to `cli`. It reads
+//! responses as JSON documents and not as the server's types, so that it also works with newer servers.
 
 mod address;
 mod credential;
@@ -7,8 +7,8 @@ mod event_stream;
 mod failure;
 mod follow;
 mod operations;
-mod patience;
 mod problem;
+mod retries;
 mod server;
 
 pub use address::Address;

@@ -1,6 +1,6 @@
-//! Settings of a server: built-in default, then file, then environment, then flag; the later wins.
-//! Each option is declared once, in its section's file; `docs/options.toml` is the reference, made from them. Knows where
-//! each value came from, and nothing of what it is used for.
+//! Settings of a server: built-in default, then file, then environment variable, then flag; the later wins. Each option
+//! is declared once, in the file of its section; `docs/options.toml` is generated from these declarations. Records the
+//! origin of each value; leaves the use of the values to others.
 
 mod access;
 mod auth_mode;

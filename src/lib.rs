@@ -1,4 +1,4 @@
-//! joulemark measures what an LLM really costs to run. `ARCHITECTURE.md` explains the floors these modules stand on.
+//! joulemark measures what an LLM really costs to run. `ARCHITECTURE.md` describes the modules and which may use which.
 
 mod allowance;
 mod bundle;

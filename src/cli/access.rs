@@ -1,3 +1,5 @@
+//! Builds the API's access rules from the settings.
+
 use anyhow::Context as _;
 use axum::http::{HeaderName, header::InvalidHeaderName};
 use jiff::SignedDuration;
@@ -5,7 +7,7 @@ use jiff::SignedDuration;
 use crate::config::{AuthMode, Settings};
 use crate::http::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLimit, TrustedProxies};
 
-/// The settings on access as the API goes by them.
+/// Returns the access rules that the API applies.
 pub fn build(settings: &Settings) -> anyhow::Result<Access> {
     let cors_origins = settings.access.cors_origin.iter().map(|origin| origin.parse());
     Ok(Access {
@@ -18,18 +20,19 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
             socket: settings.access.trusts_socket(),
         },
         public_base: settings.access.public_base(),
-        identity_header: header(&settings.access.identity_header).context("identity_header is no header's name")?,
+        identity_header: header(&settings.access.identity_header)
+            .context("identity_header is not the name of a header")?,
         named_roles: NamedRoles {
             other: settings.access.identity_role,
             of_users: settings.access.user_roles(),
             groups_header: header(&settings.access.identity_groups_header)
-                .context("identity_groups_header is no header's name")?,
+                .context("identity_groups_header is not the name of a header")?,
             of_groups: settings.access.group_roles(),
         },
         share_prompts: settings.access.share_prompts,
         cors_origins: cors_origins
             .collect::<Result<_, _>>()
-            .context("cors_origin is no header's value")?,
+            .context("cors_origin is not a valid header value")?,
         metrics_networks: settings.access.metrics_networks(),
         max_body_bytes: settings.access.max_body_bytes,
         limits: settings.limits.clone(),
@@ -40,7 +43,7 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
     })
 }
 
-/// Returns none for an empty name.
+/// Parses the name of a header; returns `None` for an empty name.
 fn header(name: &str) -> Result<Option<HeaderName>, InvalidHeaderName> {
     let name = Some(name).filter(|name| !name.is_empty());
     name.map(|name| name.to_ascii_lowercase().parse()).transpose()

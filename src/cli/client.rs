@@ -1,14 +1,14 @@
-//! The subcommands that talk to a server: they need no database and no configuration of it.
+//! The subcommands that are clients of a server. They need neither its database nor its configuration.
 
 mod arguments;
-mod beside;
 mod cancel;
 mod cite;
 mod compare;
-mod complaint;
 mod ending;
+mod error_text;
 mod explain;
 mod export;
+mod figure_note;
 mod given_file;
 mod label;
 mod list;
@@ -48,28 +48,28 @@ use ending::EXIT_CODES;
 
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Submit experiments to a server, and wait for their ends if asked to.
+    /// Submit experiments to a server, and optionally wait until they end.
     #[command(after_help = EXIT_CODES)]
     Submit(SubmitArguments),
-    /// Submit a sweep, an experiment for each of many values of its fields, and wait for its table if asked to.
+    /// Submit a sweep: one experiment for each combination of values. Optionally wait for its table.
     #[command(after_help = EXIT_CODES)]
     Sweep(SweepArguments),
-    /// Show how far experiments are, or watch them to their end.
+    /// Show the progress of experiments, or watch them until they end.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
-    /// Print the metrics of completed experiments, or explain one.
+    /// Print the metrics of completed experiments, or explain one metric.
     #[command(after_help = EXIT_CODES)]
     Results(ResultsArguments),
-    /// Compare results, of a server or in files: the first is the baseline.
+    /// Compare results from a server or from files; the first is the baseline.
     #[command(after_help = EXIT_CODES)]
     Compare(CompareArguments),
-    /// Print what decided a result: experiment, model, prompts, engine and host by versions and hashes.
+    /// Print the inputs of a result: experiment, model, prompts, engine and host, with versions and hashes.
     #[command(after_help = EXIT_CODES)]
     Manifest(ManifestArguments),
-    /// Write a result with all that it is computed from to a file, for `joulemark verify`.
+    /// Write a result, with all data it is computed from, to a file for `joulemark verify`.
     #[command(after_help = EXIT_CODES)]
     Bundle(BundleArguments),
-    /// Print a paragraph for a paper's methods and BibTeX entries for its bibliography.
+    /// Print a paragraph for the methods section of a paper and its BibTeX entries.
     #[command(after_help = EXIT_CODES)]
     Cite(CiteArguments),
     /// List experiments, newest first.
@@ -78,10 +78,10 @@ pub enum ClientCommand {
     /// Cancel experiments.
     #[command(after_help = EXIT_CODES)]
     Cancel(CancelArguments),
-    /// Set or remove an experiment's labels.
+    /// Set or remove the labels of an experiment.
     #[command(after_help = EXIT_CODES)]
     Label(LabelArguments),
-    /// Write experiments, or one's requests, tokens or time series, as CSV, JSON lines or Parquet.
+    /// Write experiments, or the requests, tokens or time series of one, as CSV, JSON Lines or Parquet.
     #[command(after_help = EXIT_CODES)]
     Export(ExportArguments),
 }

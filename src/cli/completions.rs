@@ -1,3 +1,5 @@
+//! `joulemark completions`: completion scripts for shells.
+
 use std::io::{Write as _, stdout};
 
 use anyhow::Context as _;
@@ -16,7 +18,7 @@ pub fn run(arguments: &CompletionsArguments, whole: &Command) -> anyhow::Result<
     stdout().write_all(&script).context("the completions cannot be printed")
 }
 
-/// All but the subcommands that are hidden, which clap_complete offers as well.
+/// Returns the command without its hidden subcommands, which clap_complete would offer as well.
 fn offered(whole: &Command) -> Command {
     let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
     Command::new("joulemark")

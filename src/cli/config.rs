@@ -1,3 +1,5 @@
+//! `joulemark config`: the configuration in force.
+
 use toml::Value;
 
 use super::options::Options;
@@ -8,7 +10,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     say(&shown(&options.load()?))
 }
 
-/// Returns one line an option, in TOML, with its origin as a comment. A password in the database URL is not shown.
+/// Returns one TOML line for each option, with its origin as a comment. A password in the database URL is not shown.
 pub fn shown(layered: &Layered) -> String {
     let line = |(key, value): (&String, &Value)| {
         let value = match key.as_str() {

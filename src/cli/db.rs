@@ -1,4 +1,4 @@
-//! `joulemark db`: look after the database, with the server running or not.
+//! `joulemark db`: checks, backs up, prunes and migrates the database, whether or not the server runs.
 
 mod backup;
 mod check;
@@ -25,53 +25,53 @@ pub struct DbArguments {
 
 #[derive(Debug, Subcommand)]
 enum DbCommand {
-    /// Verify the file, the references between tables and every stored document; say what is stored and how compactly.
+    /// Check the database file, the references between tables and every stored document; print what is stored.
     ///
-    /// Exit code 1 when something is wrong. Changes nothing.
+    /// Exit code 1 if a problem is found. Changes nothing.
     Check(DatabaseOptions),
-    /// Copy the database, while the server runs, into a file that is whole or not there.
+    /// Copy the database into a file, also while the server runs. The file appears only when it is complete.
     ///
-    /// SQLite: a database like the first (VACUUM INTO). Postgres: an archive for pg_restore, made by pg_dump.
+    /// SQLite: a copy of the database (VACUUM INTO). Postgres: an archive for pg_restore, made by pg_dump.
     Backup {
-        /// The file to write; must not be there.
+        /// File to write; must not exist.
         file: PathBuf,
         #[command(flatten)]
         options: DatabaseOptions,
     },
-    /// Drop what is beyond the options of retention, now; results stay.
+    /// Delete at once what exceeds the retention options; results stay.
     ///
-    /// That is raw data, prompts, changes of state, the audit log, idempotency keys that are free again, and sessions
-    /// that have expired.
+    /// Deletes raw data, prompts, changes of state, the audit log, idempotency keys that may be used again, and expired
+    /// sessions.
     Prune {
-        /// Also give the freed room back to the file system (VACUUM); others wait meanwhile.
+        /// Also return the freed space to the file system (VACUUM); writers wait meanwhile.
         #[arg(long)]
         vacuum: bool,
-        /// Days for which raw data is kept; 0 is for ever [default: as for serve].
+        /// Days to keep raw data; 0 keeps it forever [default: as for serve].
         #[arg(long)]
         retention_days: Option<u32>,
-        /// Bytes of raw data that are kept, the oldest dropped first; 0 is without bound [default: as for serve].
+        /// Bytes of raw data to keep, oldest deleted first; 0 sets no limit [default: as for serve].
         #[arg(long)]
         retention_bytes: Option<u64>,
-        /// Days for which the prompts of finished experiments are kept; 0 is for ever [default: as for serve].
+        /// Days to keep the prompts of finished experiments; 0 keeps them forever [default: as for serve].
         #[arg(long)]
         prompt_retention_days: Option<u32>,
-        /// Days for which the changes of state of finished experiments are kept; 0 is for ever [default: as for serve].
+        /// Days to keep the changes of state of finished experiments; 0 keeps them forever [default: as for serve].
         #[arg(long)]
         event_retention_days: Option<u32>,
-        /// Days for which the audit log is kept; 0 is for ever [default: as for serve].
+        /// Days to keep the audit log; 0 keeps it forever [default: as for serve].
         #[arg(long)]
         audit_retention_days: Option<u32>,
         #[command(flatten)]
         options: DatabaseOptions,
     },
-    /// Bring the schema up to date, as `serve` does when it starts.
+    /// Bring the schema up to date, as `serve` does at its start.
     Migrate(DatabaseOptions),
 }
 
 // No doc comment: clap would show it as the description of every command that these flags are part of.
 #[derive(Debug, Args, Serialize)]
 struct DatabaseOptions {
-    /// TOML file with the server's options; JOULEMARK_CONFIG names it as well.
+    /// TOML file with the server's options [env: JOULEMARK_CONFIG].
     #[arg(long)]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -115,7 +115,7 @@ pub fn run(arguments: DbArguments) -> anyhow::Result<()> {
     })
 }
 
-/// What the settings say of how long things are kept.
+/// Returns the retention policy of the settings.
 pub fn policy(settings: &Settings) -> RetentionPolicy {
     let service = &settings.service;
     RetentionPolicy {
@@ -132,7 +132,7 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     if policy.days.is_none() && policy.bytes.is_none() {
         say("retention_days and retention_bytes are 0: all raw data is kept\n")?;
     }
-    // A disk that is full has no room to delete in but what was kept back.
+    // Deleting needs space; on a full disk the space that the server reserved is all there is.
     let file = sqlite_file(&settings.service.database_url);
     if let Some(file) = &file {
         disk::release(file);
@@ -141,14 +141,17 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     store.require_present_schema().await?;
     let pruned = policy.apply(&store, clock::wall_now()).await?;
     let kept = store.raw_data_bytes().await?;
-    say(&format!("{pruned}; of raw data {kept} bytes are kept\n"))?;
+    say(&format!("{pruned}; {kept} bytes of raw data are kept\n"))?;
     if vacuum {
-        store.vacuum().await.context("the room cannot be given back")?;
-        say("gave the freed room back to the file system\n")?;
+        store
+            .vacuum()
+            .await
+            .context("the freed space cannot be returned to the file system")?;
+        say("returned the freed space to the file system\n")?;
     }
     store.close().await;
     if let Some(Err(error)) = file.as_deref().map(disk::reserve) {
-        eprintln!("joulemark: no room can be kept back for the next time: {error}");
+        eprintln!("joulemark: no disk space can be reserved for the next pruning: {error}");
     }
     Ok(())
 }
@@ -159,7 +162,7 @@ async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     store.migrate().await?;
     let after = store.schema_version().await?;
     if before == after {
-        say(&format!("the schema is at {after} already\n"))?;
+        say(&format!("the schema is already at {after}\n"))?;
     } else {
         say(&format!("the schema went from {before} to {after}\n"))?;
     }

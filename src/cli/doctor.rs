@@ -1,4 +1,4 @@
-//! `joulemark doctor`: for every energy source and every engine whether it works, why not, and the exact fix.
+//! `joulemark doctor`: whether each energy source and each engine works, why not, and how to fix it.
 
 mod examination;
 mod power;
@@ -20,7 +20,7 @@ use crate::engines::Engines;
 use joulemark_measurement::Window;
 use joulemark_meter::HostMeter;
 
-/// Ten refreshes of the slowest counter.
+/// Duration of the measurement: ten refresh periods of the slowest counter.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args, Serialize)]
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
                         nothing."
 )]
 pub struct DoctorArguments {
-    /// Configuration file, whose engines are looked at as well [env: JOULEMARK_CONFIG].
+    /// Configuration file; its engines are checked as well [env: JOULEMARK_CONFIG].
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -39,7 +39,7 @@ pub struct DoctorArguments {
     #[command(flatten)]
     #[serde(flatten)]
     power: PowerFlags,
-    /// Folder that holds the engines [default: beside this program].
+    /// Folder of the engine programs [default: beside this program].
     #[arg(long)]
     engine_dir: Option<String>,
     /// Print JSON.
@@ -64,7 +64,7 @@ fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
     let engines = Engines::beside_this_program(layered.settings.service.engine_folder())
         .context("this program's own path cannot be found")?;
     let opened = joulemark_meter::open(&energy::options(&layered));
-    let meter = HostMeter::start(opened).context("the energy meter does not start")?;
+    let meter = HostMeter::start(opened).context("the energy meter cannot be started")?;
     let start = meter.edge();
     std::thread::sleep(LOOK);
     let end = meter.edge();
@@ -73,8 +73,8 @@ fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
         end_monotonic_sec: end.as_sec(),
     };
     let sources = meter.read_host(&window).sources;
-    let servers = servers::examine(&layered.settings.engines).context("no engine can be asked")?;
-    let power = power::examine(&layered.settings, &meter.devices().gpus).context("power control cannot be asked")?;
+    let servers = servers::examine(&layered.settings.engines).context("the engines cannot be checked")?;
+    let power = power::examine(&layered.settings, &meter.devices().gpus).context("power control cannot be checked")?;
     let examination = Examination {
         power,
         ..Examination::new(sources, meter.devices(), &engines, servers)

@@ -1,12 +1,12 @@
-//! What the energy options, which `meter` and `doctor` share with the service, mean for the meter.
+//! Converts the energy settings to options of the meter. `serve`, `meter` and `doctor` share it.
 
 use std::time::Duration;
 
 use crate::config::{Layered, Origin};
 use joulemark_meter::{EnergyOptions, PerfEventRoots};
 
-/// The meter's options of a configuration. A powercap root that somebody named is read; left alone, perf_event goes
-/// first: it is 64 bits wide and needs no file permissions.
+/// Returns the meter's options. RAPL is read through powercap when its root is set explicitly, and otherwise first
+/// through perf_event, whose counters have 64 bits and need no file permissions.
 pub fn options(layered: &Layered) -> EnergyOptions {
     let settings = &layered.settings.energy;
     let is_root_named = layered
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn a_powercap_root_that_is_named_keeps_perf_event_out_even_when_it_is_the_default_one() {
+    fn an_explicit_powercap_root_disables_perf_event_even_when_it_equals_the_default() {
         assert!(loaded(&[]).perf_event.is_some());
         assert!(loaded(&[("nvml_lib", "/x/libnvidia-ml.so")]).perf_event.is_some());
         let named = loaded(&[("rapl_root", "/sys/class/powercap")]);

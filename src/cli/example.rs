@@ -1,6 +1,8 @@
+//! `joulemark example`.
+
 use super::say::say;
 
-/// Writes an experiment with every field to standard output.
+/// Prints an experiment with every field.
 pub fn run() -> anyhow::Result<()> {
     say(&joulemark_experiment::example())
 }

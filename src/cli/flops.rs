@@ -1,4 +1,4 @@
-//! `joulemark flops`: what a model needs for some tokens, without running it.
+//! `joulemark flops`: the operations and bytes that a model needs, computed without running it.
 
 mod table;
 
@@ -13,25 +13,25 @@ use joulemark_flops::{DevicePeaks, KNOWN_DEVICES, Logits, Question, RequestToken
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "N input and M output tokens are one prefill of N, which gives the first output token, and M - 1 \
-                        decode steps. FLOPs are those of matrix products, 2 a multiply-add, attention over the full \
-                        matrix, as PyTorch's FlopCounterMode counts; the small operators stand apart."
+    after_help = "N input and M output tokens are one prefill of N tokens, which yields the first output token, and M - 1 \
+                        decode steps. FLOPs count matrix products, 2 for each multiply-add, with attention over the full \
+                        matrix, as PyTorch's FlopCounterMode does; elementwise operators are listed separately."
 )]
 pub struct FlopsArguments {
-    /// Folder of a model, GGUF, or config.json.
+    /// Folder of a model, a GGUF file, or a config.json.
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     input_tokens: u32,
     #[arg(long, value_name = "M", default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     output_tokens: u32,
-    /// Equal sequences side by side.
+    /// Number of equal sequences in the batch.
     #[arg(long, value_name = "B", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: u32,
-    /// Positions whose logits the prefill computes: the last, as mistral.rs does, or all.
+    /// Positions for which the prefill computes logits: the last one, as mistral.rs does, or all.
     #[arg(long, value_enum, default_value_t = LogitsArgument::Last)]
     logits: LogitsArgument,
-    /// A GPU whose roofline is wanted, by NVML's name, e.g. "NVIDIA A100-SXM4-80GB".
+    /// GPU to compute the roofline for, by its NVML name, e.g. "NVIDIA A100-SXM4-80GB".
     #[arg(long, value_name = "NAME", value_parser = device)]
     device: Option<&'static DevicePeaks>,
     /// Print JSON.
@@ -48,7 +48,7 @@ enum LogitsArgument {
 fn device(name: &str) -> Result<&'static DevicePeaks, String> {
     device_named(name).ok_or_else(|| {
         let known = KNOWN_DEVICES.iter().map(|device| device.name).collect::<Vec<_>>();
-        format!("it is not in the table; accepted are {}", known.join(", "))
+        format!("the device is unknown; accepted are {}", known.join(", "))
     })
 }
 

@@ -1,10 +1,12 @@
+//! `joulemark keep`: the process that owns a managed inference server.
+
 use std::process::ExitCode;
 
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub struct KeepArguments {
-    /// The server's pid: the engine ends with it.
+    /// PID of the joulemark server; the engine is ended when that process ends.
     #[arg(long)]
     parent_pid: u32,
 }

@@ -1,4 +1,4 @@
-//! `joulemark key`: API keys are made and revoked here, on the server's own database, and never over HTTP.
+//! `joulemark key`: creates, lists and revokes API keys in the server's database. The API cannot do so.
 
 mod expiry;
 mod table;
@@ -23,7 +23,7 @@ pub struct KeyArguments {
     #[command(subcommand)]
     #[serde(skip)]
     command: KeyCommand,
-    /// TOML file with the server's options; JOULEMARK_CONFIG names it as well.
+    /// TOML file with the server's options [env: JOULEMARK_CONFIG].
     #[arg(long, global = true)]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -34,30 +34,30 @@ pub struct KeyArguments {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Make a key and print it, this once: only a hash of it is kept.
+    /// Create a key and print it. It is shown only once; the database stores only its hash.
     Create(NewKey),
-    /// List all keys: whose, what they may do, when they were used last.
+    /// List all keys with owner, role, state and last use.
     List {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// End a key at once and for good.
+    /// Revoke a key. It stops working at once and cannot be restored.
     Revoke {
-        /// The key's id, the part between the two underscores.
+        /// ID of the key: the part between the two underscores.
         id: KeyId,
     },
 }
 
 #[derive(Debug, Args)]
 struct NewKey {
-    /// Whose key it is; becomes the submitter of what is submitted with it. Several keys may have one name.
+    /// Name of the owner, recorded as the submitter of experiments. Several keys may have the same name.
     #[arg(long)]
     name: String,
-    /// reader, submitter (also submits, and cancels its own) or admin.
+    /// Role: reader, submitter (may also submit, and cancel its own experiments) or admin.
     #[arg(long)]
     role: Role,
-    /// When it ends: after a time (90d, 6months, 12h) or at one (2027-01-31, 2027-01-31T12:00:00Z) [default: never].
+    /// Expiry: a duration (90d, 6months, 12h), a day or a time (2027-01-31, 2027-01-31T12:00:00Z) [default: never].
     #[arg(long)]
     expires: Option<String>,
 }
@@ -66,7 +66,7 @@ pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
     let settings = config::load_here(arguments.config.as_deref(), &arguments)?.settings;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Only a new key is worth a new database.
+        // Creating a key may create the database; listing and revoking may not.
         let store = match &arguments.command {
             KeyCommand::Create(_) => Store::open(&settings.service.database_url)
                 .await
@@ -84,14 +84,14 @@ pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
     })
 }
 
-/// Standard output has the key and nothing else, so that a script can take it.
+/// Creates a key. Prints only the key on standard output, for scripts.
 async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
     if let Err(bad) = check_name(&new.name) {
         bail!("--name is {} and {bad}", quoted(&new.name));
     }
     let now = clock::wall_now();
     let expires_at = new.expires.map(|text| expiry::read(&text, now)).transpose()?;
-    let token = Token::generate().context("the operating system gives no random numbers")?;
+    let token = Token::generate().context("the operating system returned no random numbers")?;
     let key = ApiKey {
         id: token.id().clone(),
         name: new.name,
@@ -105,13 +105,13 @@ async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
         key,
         digest: token.digest(),
     };
-    store.insert_key(&stored, &whoever_typed_it()).await?;
+    store.insert_key(&stored, &local_user()).await?;
     let key = &stored.key;
     let until = key
         .expires_at
-        .map_or_else(|| "without an end".to_owned(), |at| format!("until {at:.0}"));
+        .map_or_else(|| "without expiry".to_owned(), |at| format!("until {at:.0}"));
     eprintln!(
-        "{} {}, {until}. It is shown this once; its id is {}.",
+        "{} {}, {until}. It is shown only now; its id is {}.",
         key.role,
         quoted(&key.name),
         key.id
@@ -119,10 +119,10 @@ async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
     let shown = say(&format!("{}\n", token.reveal()));
     if shown.is_err() {
         store
-            .revoke_key(&stored.key.id, &whoever_typed_it(), clock::wall_now())
+            .revoke_key(&stored.key.id, &local_user(), clock::wall_now())
             .await?;
     }
-    shown.context("nobody has seen the key, so it is revoked")
+    shown.context("the key could not be printed and is revoked")
 }
 
 async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
@@ -135,14 +135,14 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
 }
 
 async fn revoke(store: &Store, id: &KeyId) -> anyhow::Result<()> {
-    if !store.revoke_key(id, &whoever_typed_it(), clock::wall_now()).await? {
+    if !store.revoke_key(id, &local_user(), clock::wall_now()).await? {
         bail!("there is no key {id}; `joulemark key list` prints them");
     }
     eprintln!("{id} is revoked.");
     Ok(())
 }
 
-fn whoever_typed_it() -> Actor {
+fn local_user() -> Actor {
     let uid = getuid();
     let user = User::from_uid(uid).ok().flatten();
     let user = user.map_or_else(|| format!("uid {uid}"), |user| user.name);

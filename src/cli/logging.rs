@@ -1,3 +1,5 @@
+//! Starts the server's log.
+
 use std::io::{IsTerminal as _, stderr};
 use std::panic::PanicHookInfo;
 
@@ -8,7 +10,7 @@ use crate::config::{LogFormat, Settings};
 use crate::log_writer::LogWriter;
 use joulemark_measurement::quoted;
 
-/// The server's log, on standard error.
+/// Starts the server's log on standard error.
 pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.telemetry.log)
         .with_context(|| format!("log is {}", quoted(&settings.telemetry.log)))?;
@@ -26,11 +28,10 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Logs where the server panicked, and not the message: that of a text cut at a wrong place quotes the text, which may be a
-/// prompt.
+/// Logs where the server panicked, but not the message, which may quote a prompt.
 fn log_place_of_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("without a name");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!("thread {name} panicked at {place}; its message is logged with log_worker_output");
+    tracing::error!("thread {name} panicked at {place}; set log_worker_output to log its message");
 }

@@ -1,3 +1,5 @@
+//! Describes the host for results.
+
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
@@ -5,7 +7,7 @@ use joulemark_measurement::Machine;
 use joulemark_meter::Devices;
 use joulemark_worker::cpu;
 
-/// Logical CPUs that this process may use, in order.
+/// Returns the logical CPUs that this process may use, in ascending order.
 pub fn usable_cpus() -> anyhow::Result<Vec<u32>> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
     Ok((0..CpuSet::count())
@@ -14,7 +16,7 @@ pub fn usable_cpus() -> anyhow::Result<Vec<u32>> {
         .collect())
 }
 
-/// Describes this host for every result of this server, all but the engine.
+/// Describes this host for results, without the engine.
 pub fn describe(devices: &Devices, cpus: &[u32]) -> anyhow::Result<Machine> {
     let name = nix::sys::utsname::uname()?;
     Ok(Machine {
@@ -26,7 +28,7 @@ pub fn describe(devices: &Devices, cpus: &[u32]) -> anyhow::Result<Machine> {
         ),
         cpu_model: devices.cpu.model.clone(),
         logical_cpus: cpus.len() as u32,
-        // Of this program, until an engine that computes is chosen (`EngineProgram::machine`).
+        // Of this program; replaced once the engine is chosen (`EngineProgram::machine`).
         compiled_cpu_features: cpu::compiled_features(),
         gpu_names: devices.gpus.iter().filter_map(|gpu| gpu.name.clone()).collect(),
         nvidia_driver: devices.gpus.first().and_then(|gpu| gpu.driver_version.clone()),

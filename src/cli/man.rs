@@ -1,3 +1,5 @@
+//! `joulemark man`.
+
 use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
@@ -6,9 +8,9 @@ use clap::{Args, Command};
 use clap_mangen::Man;
 
 #[derive(Debug, Args)]
-#[command(after_help = "To read one without installing it: joulemark man | man -l -")]
+#[command(after_help = "To read the page without installing it: joulemark man | man -l -")]
 pub struct ManArguments {
-    /// Write joulemark.1 and a page for each subcommand into this folder, which is made where there is none.
+    /// Write joulemark.1 and a page for each subcommand into this folder; creates the folder if needed.
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -21,5 +23,5 @@ pub fn run(arguments: &ManArguments, command: Command) -> anyhow::Result<()> {
     }
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;
-    stdout().write_all(&page).context("the page cannot be printed")
+    stdout().write_all(&page).context("the manual page cannot be printed")
 }

@@ -1,4 +1,4 @@
-//! `joulemark meter -- COMMAND`: the service's own meter around any command, as `perf stat` does for counters.
+//! `joulemark meter -- COMMAND`: meters any command with the service's energy meter, as `perf stat` does with counters.
 
 mod command;
 mod gpus;
@@ -25,35 +25,35 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{Warning, Window};
 use joulemark_meter::{HostMeter, Watched};
 
-/// As `timeout` and `env` use it: the program itself failed, not the command.
+/// Exit code when joulemark itself failed, as for `timeout` and `env`.
 const OWN_FAILURE: u8 = 125;
 
-/// A GPU's counter stands still for up to 100 ms at a time: the meter learns its period, and how it stood at the start,
-/// from the five refreshes before it.
-const ACQUAINTANCE: Duration = Duration::from_millis(500);
+/// Time before the command in which the meter observes a GPU's counter. It updates every 100 ms or less; five refresh
+/// periods give its period and phase.
+const COUNTER_OBSERVATION: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The command's exit code is passed on, 128 + N when signal N ended it. joulemark's own failure is \
-                        125, a command that cannot be run 126, one that is not found 127.\n\
-                        Energy is the whole host's and the whole boards', whoever caused it; the command's own share of the \
-                        CPU packages and memory, by the CPU time of its process tree, stands beside it. Signals that only this \
-                        process gets go on to the command; the result is printed all the same."
+    after_help = "The exit code is the command's, or 128 + N if signal N ended it. It is \
+                        125 if joulemark failed, 126 if the command cannot be run, 127 if it is not found.\n\
+                        Energy is that of the whole host and of whole GPUs, including what other processes use. The command's \
+                        share of CPU packages and memory, by the CPU time of its process tree, is printed as well. A signal that \
+                        only joulemark receives is passed on to the command, and the result is still printed."
 )]
 pub struct MeterArguments {
-    /// GPUs to meter, by NVML index or UUID, separated by commas; `none` for none [default: all].
+    /// GPUs to meter, by NVML index or UUID, separated by commas, or `none` [default: all].
     #[arg(long, value_name = "LIST")]
     gpus: Option<String>,
     #[command(flatten)]
     energy: EnergyFlags,
-    /// Let the host rest for so many seconds before the command, and tell what of its energy the devices would have drawn
-    /// at rest.
+    /// Measure the idle baseline for SEC seconds before the command, and print the energy that the idle devices would
+    /// have used during the command.
     #[arg(long, value_name = "SEC", value_parser = clap::value_parser!(u32).range(1..=3600))]
     idle_baseline_sec: Option<u32>,
-    /// Print JSON on standard output, after the command's own, instead of the table on standard error.
+    /// Print JSON on standard output, after the output of the command, instead of the table on standard error.
     #[arg(long)]
     json: bool,
-    /// Write the JSON to this file, and leave standard output to the command.
+    /// Write the JSON to this file instead of standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The command and its arguments.
@@ -61,7 +61,8 @@ pub struct MeterArguments {
     command: Vec<OsString>,
 }
 
-/// Never fails as the other subcommands do: every failure has an exit code that tells it from the command's own.
+/// Runs the subcommand. Its own failures have the exit codes 125 to 127, as for `env`, to distinguish them from the
+/// command's.
 pub fn run(arguments: MeterArguments) -> ExitCode {
     match metered(&arguments) {
         Ok(code) => ExitCode::from(code),
@@ -75,37 +76,38 @@ pub fn run(arguments: MeterArguments) -> ExitCode {
 
 fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     let choice = GpuChoice::parse(arguments.gpus.as_deref())?;
-    // Checked and opened first: an hour's measurement must not be lost to a folder that is not there.
+    // Opened first, so that a long measurement is not lost because its output cannot be written.
     let output = arguments
         .output
         .as_deref()
         .map(|path| std::fs::File::create(path).with_context(|| format!("{} cannot be written", path.display())));
     let mut output = output.transpose()?;
-    // Before any thread is started: each inherits what is blocked, and the signals wait for us.
+    // Before any thread is started, since threads inherit the blocked signals.
     let mut signals = Signals::block()?;
     let energy_options = energy::options(&config::load_here(None, &arguments.energy)?);
-    let meter = HostMeter::start(joulemark_meter::open(&energy_options)).context("the energy meter does not start")?;
+    let meter =
+        HostMeter::start(joulemark_meter::open(&energy_options)).context("the energy meter cannot be started")?;
     let _attention = meter.attend();
     let devices = meter.devices();
     let gpus = choice.among(&devices.gpus, |name| meter.refused_slice(name))?;
 
     let idle = arguments.idle_baseline_sec.map(|sec| Idle::measure(&meter, sec));
     if !gpus.is_empty() {
-        std::thread::sleep(ACQUAINTANCE);
+        std::thread::sleep(COUNTER_OBSERVATION);
     }
-    // Two readings before the command is there: what it does first lies after them and is not split at the edge.
+    // Two readings just before the start, so that no earlier interval contains activity of the command.
     meter.edge();
     meter.edge();
-    // The window is the command's: however long a driver takes to be read, its energy is interpolated to these moments.
+    // The window is the command's; energy is interpolated to its start and end.
     let start = Monotonic::now();
     let running = signals.start(&arguments.command)?;
     let pid = running.pid();
     if let Err(error) = meter.track_from_its_start(pid, start) {
-        tracing::debug!(%error, "the command's CPU time cannot be followed");
+        tracing::debug!(%error, "the CPU time of the command cannot be tracked");
     }
     signals.wait_for(&running)?;
     let end = Monotonic::now();
-    // Before the command is gone for good, with what it used last.
+    // Before the process is reaped, while its CPU time can still be read.
     meter.edge();
     let exit_code = running.exit_code()?;
 
@@ -116,7 +118,7 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     let energy = meter.read(&window, &gpus, &[pid]);
     let watched = Watched {
         cycles: vec![(0, window)],
-        // Which of the processes on a board are the command's is not known.
+        // The processes of the command on a GPU are not known.
         gpus: Vec::new(),
         whose: "this command",
     };
@@ -144,7 +146,7 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     Ok(exit_code)
 }
 
-/// A command has no cycles.
+/// Removes the number of the cycle, since a command has no cycles.
 fn of_the_command(warning: Warning) -> Warning {
     let message = warning.message.strip_suffix(" in cycle 0").unwrap_or(&warning.message);
     Warning {

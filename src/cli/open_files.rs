@@ -1,10 +1,12 @@
+//! Raises the limit on open files.
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Beside connections: the database, workers' pipes and locks, the meter's sources, model files.
+/// Open files besides connections: the database, workers' pipes and locks, the meter's sources, model files.
 const OTHERS: u64 = 512;
 
-/// Takes as many open files as the system lets this process have: each connection is one, and the usual limit of 1024
-/// is for programs that use `select`. Warns where connections could still run out of them.
+/// Raises the soft limit on open files to the hard limit, since each connection is an open file. Warns when the limit
+/// is too low for `max_connections`.
 pub fn allow_for(max_connections: u32) {
     let needed = u64::from(max_connections) + OTHERS;
     let most = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(now, most)| {

@@ -1,3 +1,5 @@
+//! `joulemark openapi`.
+
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 

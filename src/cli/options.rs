@@ -1,14 +1,16 @@
+//! The options of `joulemark serve`, shared by subcommands that need the server's settings.
+
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::config::{self, ConfigError, Flags, Layered};
 
-/// Every option of the service. What is not given here comes from the environment (`JOULEMARK_…`), then from the
-/// file, then from the default.
+/// Options of the service. An option that is not given is taken from the environment (`JOULEMARK_…`), then from the
+/// configuration file, then from its default.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// TOML file with options; JOULEMARK_CONFIG names it as well.
+    /// TOML file with options [env: JOULEMARK_CONFIG].
     #[arg(long)]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -16,7 +18,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The settings in force.
+    /// Returns the settings in force with their origins.
     pub fn load(&self) -> Result<Layered, ConfigError> {
         config::load_here(self.config.as_deref(), &self.flags)
     }
@@ -40,7 +42,7 @@ mod tests {
         options: Options,
     }
 
-    /// Says how to make the file anew, which a difference asks for.
+    /// Head of the reference, which names the command that regenerates it.
     const REFERENCE_HEAD: &str = "\
 # Every option of `joulemark serve` with its default. Each is also a flag (--listen), an environment variable
 # (JOULEMARK_LISTEN) and a key of the file that --config names; a flag wins over the environment, that over the file.
@@ -53,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_a_flag_with_help_and_no_other_is() {
+    fn every_option_is_a_flag_with_help_and_there_are_no_other_flags() {
         let command = OnlyOptions::command();
         let flags = command.get_arguments().filter(|flag| flag.get_id() != "config");
         let seen = flags.map(|flag| {
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_read_from_its_variable_and_shown_with_it() {
+    fn every_option_is_read_from_its_variable_and_shown_with_this_origin() {
         for option in Settings::options() {
             let value: Value = option.default.parse().unwrap();
             let text = match &value {
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_has_every_option_and_is_a_file_that_gives_the_defaults() {
+    fn the_reference_is_up_to_date_and_a_configuration_file_with_the_defaults() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/options.toml");
         let made = Settings::options().map(reference).collect::<String>();
         let made = format!("{REFERENCE_HEAD}{made}");

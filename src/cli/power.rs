@@ -1,4 +1,4 @@
-//! `joulemark power`: puts back power limits and clocks that a killed server left.
+//! `joulemark power`: restores power limits and clocks that a killed server left set.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,12 +19,12 @@ pub struct PowerArguments {
 
 #[derive(Debug, Subcommand)]
 enum PowerCommand {
-    /// Put back the power limits and clocks that a killed server of this host and user left; with the options that the
-    /// server has.
+    /// Restore the power limits and clocks that a killed server of this host and user left set. Give it the options of
+    /// that server.
     Restore(Options),
 }
 
-/// Returns who sets power limits and clocks of this host by the settings; `None` for nobody.
+/// Returns the controller of power limits and clocks; `None` when the settings name no power control.
 pub fn controller(settings: &Settings, journals: &Path) -> Option<Controller> {
     settings.power.control().map(|control| Controller {
         control,
@@ -42,11 +42,11 @@ pub fn run(arguments: PowerArguments) -> anyhow::Result<()> {
         let left = left_set(locks.path()).context("the journals cannot be read")?;
         if !left.is_empty() {
             bail!(
-                "{} are left set, and --power-control names nobody who puts them back",
+                "{} are still set; give --power-control to restore them",
                 left.join(", ")
             );
         }
-        writeln!(out, "nothing to put back")?;
+        writeln!(out, "nothing to restore")?;
         return Ok(());
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,9 +55,9 @@ pub fn run(arguments: PowerArguments) -> anyhow::Result<()> {
         .build()?;
     let all = runtime
         .block_on(controller.restore_left())
-        .context("the boards cannot be put back")?;
+        .context("the GPUs cannot be restored")?;
     if all.is_empty() {
-        writeln!(out, "nothing to put back")?;
+        writeln!(out, "nothing to restore")?;
     }
     let mut failed = 0;
     for board in &all {
@@ -65,7 +65,7 @@ pub fn run(arguments: PowerArguments) -> anyhow::Result<()> {
         writeln!(out, "GPU {board}")?;
     }
     if failed > 0 {
-        bail!("{failed} GPUs are not put back");
+        bail!("{failed} GPUs are not restored");
     }
     Ok(())
 }

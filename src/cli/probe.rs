@@ -1,4 +1,4 @@
-//! `joulemark probe`: what an OpenAI-compatible server honours of what a measurement asks for.
+//! `joulemark probe`: whether an OpenAI-compatible server supports what a measurement needs.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -13,20 +13,20 @@ use crate::client::Credential;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It sends about ten requests of up to 48 tokens and measures nothing. Exit code 0 when the server \
-                        answered, whatever it honours."
+    after_help = "Sends about ten requests of up to 48 tokens; measures nothing. Exit code 0 when the server \
+                        answered, whatever it supports."
 )]
 pub struct ProbeArguments {
     /// Address of the server, such as http://127.0.0.1:8000.
     #[arg(value_name = "URL")]
     endpoint: Endpoint,
-    /// Model to ask, by the name that the server gives it [default: the first that it serves].
+    /// Model to use, by the server's name for it [default: the first that it lists].
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// File with the server's API key, readable by its owner alone.
+    /// File with the API key of the server, readable by its owner alone.
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
-    /// How long a request may take.
+    /// Timeout of a request.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     request_timeout_sec: u32,
     /// Print JSON.
@@ -34,7 +34,7 @@ pub struct ProbeArguments {
     json: bool,
 }
 
-/// Asks the server and prints what it honours.
+/// Probes the server and prints its capabilities.
 pub fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
     let key = arguments.api_key_file.as_deref().map(Credential::from_file);
     let key = key.transpose().context("--api-key-file")?;
@@ -45,7 +45,7 @@ pub fn run(arguments: &ProbeArguments) -> anyhow::Result<()> {
     let timeout = Duration::from_secs(arguments.request_timeout_sec.into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let card = runtime.block_on(probe(&client, arguments.model.as_deref(), timeout));
-    let card = card.with_context(|| format!("{} cannot be asked", arguments.endpoint))?;
+    let card = card.with_context(|| format!("{} cannot be probed", arguments.endpoint))?;
     match arguments.json {
         true => say(&format!("{}\n", serde_json::to_string_pretty(&card)?)),
         false => say(&table(&card)),
@@ -56,9 +56,9 @@ fn table(card: &CapabilityCard) -> String {
     let known = |honoured: Option<bool>| match honoured {
         Some(true) => "yes",
         Some(false) => "no",
-        None => "its answers do not tell",
+        None => "unknown",
     };
-    let server = card.server.as_deref().unwrap_or("of a kind that is not known");
+    let server = card.server.as_deref().unwrap_or("unknown");
     let rows = [
         (
             "server",

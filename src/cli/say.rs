@@ -1,13 +1,13 @@
-//! Prints what a command answers.
+//! Prints the output of a subcommand.
 
 use std::io::{Write as _, stdout};
 
 use anyhow::Context as _;
 
-/// Writes a text to standard output, whole.
+/// Writes the whole text to standard output.
 ///
 /// # Errors
-/// When it cannot be written: its disk is full, or its reader is gone.
+/// Returns an error when it cannot be written: the disk is full, or the reader has closed the pipe.
 pub fn say(text: &str) -> anyhow::Result<()> {
     let mut output = stdout().lock();
     let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());

@@ -1,4 +1,4 @@
-//! Runs the server: builds its parts, starts its tasks, and ends them in two stages.
+//! `joulemark serve`: builds the parts of the server, starts its tasks, and ends them in two stages.
 
 mod build;
 
@@ -17,7 +17,7 @@ use crate::http::{self, Access};
 use crate::lifecycle::{Lifecycle, Stage, Stages};
 use crate::scheduler::{Launcher, Resources};
 
-/// Files that are still being hashed, and names being resolved, do not hold the process for longer.
+/// Maximum wait at the end for blocking work, such as hashing a file or resolving a name.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
 pub fn run(options: Options) -> anyhow::Result<()> {
@@ -28,8 +28,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let settings = layered.settings;
     logging::start_server(&settings)?;
     open_files::allow_for(settings.limits.max_connections);
-    // From this thread, which lives as long as the server.
-    let launcher = Launcher::start().context("the launcher of workers does not start")?;
+    // Its thread forks all workers, which end with it, so it must live as long as the server.
+    let launcher = Launcher::start().context("the launcher of workers cannot be started")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let host = {
         let _context = runtime.enter();
@@ -44,33 +44,33 @@ async fn serve(host: Host) -> anyhow::Result<()> {
     let mut lifecycle = Lifecycle::default();
     let server = Server::build(host, lifecycle.stages()).await?;
     lifecycle.obey_signals()?;
-    // A handler keeps this signal from ending the process: a limit on file sizes is a full disk like any other.
+    // With a handler, exceeding a limit on file sizes is an error of the write and does not end the process.
     let _file_size_limit = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     node::join(&server.scheduler, server.resources.store.is_shared()).await?;
-    // Machine-readable, also with port 0: scripts and tests wait for this line.
+    // Scripts and tests read the address, also for port 0, from this line.
     let address = server.listener.address()?;
     if let Err(error) = writeln!(std::io::stdout(), "listening on {address}") {
-        tracing::warn!(%error, "listening on {address}, which standard output does not take");
+        tracing::warn!(%error, "listening on {address}; standard output cannot be written");
     }
-    let rest = server.start(&mut lifecycle);
+    let remaining = server.start(&mut lifecycle);
     service_manager::ready(&address);
     lifecycle.stopped().await;
     service_manager::stopping();
     tracing::info!("stopping: running experiments go back to the queue");
     lifecycle.end().await;
-    rest.close().await
+    remaining.close().await
 }
 
-/// What is left to close when every task has ended.
-struct Rest {
+/// Resources that are closed after every task has ended.
+struct Remaining {
     resources: Resources,
     access: Arc<Access>,
     _locks: HostLocks,
 }
 
 impl Server {
-    /// Starts every task of the server; each ends by itself in its stage.
-    fn start(self, lifecycle: &mut Lifecycle) -> Rest {
+    /// Starts every task of the server; each ends in its stage.
+    fn start(self, lifecycle: &mut Lifecycle) -> Remaining {
         let Stages { stopping, leaving } = lifecycle.stages();
         let Resources { store, meter, .. } = self.resources.clone();
         let scheduler = self.scheduler.clone();
@@ -83,7 +83,7 @@ impl Server {
             scheduler.keep_power().await;
         });
         let scheduler = self.scheduler.clone();
-        lifecycle.spawn("the feed of events", Stage::Leaving, async move {
+        lifecycle.spawn("the event feed", Stage::Leaving, async move {
             scheduler.feed_events().await;
         });
         if let Some(deliveries) = self.deliveries {
@@ -99,7 +99,7 @@ impl Server {
         let serving = http::serve(self.listener, self.router, self.access.clone(), stopping.clone());
         lifecycle.spawn("the HTTP server", Stage::Leaving, serving);
         let access = self.access.clone();
-        lifecycle.spawn("the notes of keys' use", Stage::Leaving, async move {
+        lifecycle.spawn("the record of when keys were last used", Stage::Leaving, async move {
             access.last_used.keep(&store, &leaving).await;
         });
         let vitals = Vitals {
@@ -108,7 +108,7 @@ impl Server {
             tasks: lifecycle.tasks(),
         };
         lifecycle.spawn("the watchdog", Stage::Leaving, service_manager::watch(vitals, stopping));
-        Rest {
+        Remaining {
             resources: self.resources,
             access: self.access,
             _locks: self.locks,
@@ -116,7 +116,7 @@ impl Server {
     }
 }
 
-impl Rest {
+impl Remaining {
     async fn close(self) -> anyhow::Result<()> {
         let Resources { store, traces, .. } = self.resources;
         self.access.last_used.write(&store).await;

@@ -1,5 +1,5 @@
-//! What systemd is told (`Type=notify`): that the service is ready, that it stops, and, for `WatchdogSec=`, that it
-//! lives. Without a service manager nothing is told to nobody.
+//! Notifies systemd (`Type=notify`) that the service is ready or stopping, and sends the notifications of its watchdog
+//! (`WatchdogSec=`). Does nothing without a service manager.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use crate::scheduler::Scheduler;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::HostMeter;
 
-/// The sign of life comes this often before the manager misses it.
-const SIGNS_A_WATCH: u32 = 4;
+/// Watchdog notifications within one watchdog timeout.
+const NOTIFICATIONS_PER_TIMEOUT: u32 = 4;
 
-/// What must be alive for the service to be.
+/// Parts of the server that must work for it to be alive.
 pub struct Vitals {
     pub meter: HostMeter,
     pub scheduler: Scheduler,
-    /// Tasks that never end before the server stops, by what they do.
+    /// Names and handles of the tasks that run until the server stops.
     pub tasks: Vec<(&'static str, AbortHandle)>,
 }
 
 impl Vitals {
-    /// What is dead or stuck; none while all is well. The meter may be silent for `silence`.
+    /// Returns what is dead or stuck; `None` when everything works. `silence` is the maximum time without a reading of
+    /// the meter.
     fn what_is_wrong(&self, now: Monotonic, silence: Duration) -> Option<String> {
         if let Some((name, _)) = self.tasks.iter().find(|(_, task)| task.is_finished()) {
             return Some(format!("{name} has ended"));
@@ -36,39 +37,42 @@ impl Vitals {
     }
 }
 
+/// Notifies the service manager that the service is ready.
 pub fn ready(address: &str) {
-    tell(&[
+    notify(&[
         NotifyState::Ready,
         NotifyState::Status(&format!("listening on {address}")),
     ]);
 }
 
+/// Notifies the service manager that the service is stopping.
 pub fn stopping() {
-    tell(&[
+    notify(&[
         NotifyState::Stopping,
         NotifyState::Status("running experiments go back to the queue"),
     ]);
 }
 
-/// Gives a sign of life for as long as there is one, where the manager watches; it ends a server that gives none.
+/// Sends watchdog notifications while the server is alive, if the service manager asks for them. The manager ends a
+/// server that sends none.
 pub async fn watch(vitals: Vitals, stopping: CancellationToken) {
     let Some(watch) = sd_notify::watchdog_enabled() else {
         return;
     };
     while !stopping.is_cancelled() {
         match vitals.what_is_wrong(Monotonic::now(), watch / 2) {
-            None => tell(&[NotifyState::Watchdog]),
-            Some(wrong) => tracing::error!("no sign of life for the watchdog: {wrong}"),
+            None => notify(&[NotifyState::Watchdog]),
+            Some(wrong) => tracing::error!("the watchdog is not notified: {wrong}"),
         }
         tokio::select! {
-            () = tokio::time::sleep(watch / SIGNS_A_WATCH) => {}
+            () = tokio::time::sleep(watch / NOTIFICATIONS_PER_TIMEOUT) => {}
             () = stopping.cancelled() => {}
         }
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager cannot be told how the server is");
+        tracing::warn!(%error, "the service manager cannot be notified");
     }
 }

@@ -1,4 +1,4 @@
-//! `joulemark verify`: computes a bundle's figures anew. No server is asked.
+//! `joulemark verify`: recomputes the figures of a bundle, offline.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -12,18 +12,18 @@ use serde_json::Value;
 use super::client::Ending;
 use crate::bundle::{Limits, Verdict, verify};
 
-/// Of lines that are printed of one kind: a forged file may differ everywhere.
+/// Maximum number of lines of one kind that are printed; a forged file may differ everywhere.
 const MAX_LINES: usize = 50;
 
 #[derive(Debug, Args)]
 pub struct VerifyArguments {
-    /// A bundle as `joulemark bundle ID -o FILE` writes it; - is standard input.
+    /// Bundle written by `joulemark bundle ID -o FILE`; - reads standard input.
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
     /// Print the verdict as JSON.
     #[arg(long)]
     json: bool,
-    /// Read no more than so many bytes; memory is several times as much.
+    /// Maximum number of bytes to read; memory use is several times as much.
     #[arg(long, value_name = "N", default_value_t = 1 << 30)]
     max_bytes: u64,
 }
@@ -54,30 +54,30 @@ fn check(arguments: &VerifyArguments) -> std::io::Result<Ending> {
     Ok(if verdict.holds() { Ending::Done } else { Ending::Differs })
 }
 
-/// Returns the verdict as people read it.
+/// Returns the verdict as text.
 fn in_words(verdict: &Verdict) -> String {
     let mut text = String::new();
-    let id = verdict.id.as_deref().unwrap_or("no experiment that is named");
+    let id = verdict.id.as_deref().unwrap_or("unnamed experiment");
     let _ = writeln!(
         text,
-        "{id}: {} files, {} figures computed anew",
+        "{id}: {} files, {} figures recomputed",
         verdict.files, verdict.figures
     );
     let differs = verdict.differences.iter().map(|difference| {
         let value = |value: &Value| value.to_string().chars().take(80).collect::<String>();
         format!(
-            "{} is {}, computed {}",
+            "{} is {}, recomputed {}",
             difference.place,
             value(&difference.recorded),
             value(&difference.computed)
         )
     });
-    list(&mut text, "not as it was written", verdict.damage.iter().cloned());
+    list(&mut text, "damaged or altered", verdict.damage.iter().cloned());
     list(&mut text, "figures that differ", differs);
     list(&mut text, "not checked", verdict.not_checked.iter().cloned());
     let end = match verdict.holds() {
-        true => "every byte is as it was written, and every figure that was computed anew is as it is stated",
-        false => "the bundle does not hold",
+        true => "every file is unaltered, and every recomputed figure agrees with the stated one",
+        false => "the bundle does not verify",
     };
     let _ = writeln!(text, "{end}");
     text
@@ -93,6 +93,6 @@ fn list(text: &mut String, title: &str, lines: impl ExactSizeIterator<Item = Str
         let _ = writeln!(text, "  {line}");
     }
     if count > MAX_LINES {
-        let _ = writeln!(text, "  and {} more; --json has all", count - MAX_LINES);
+        let _ = writeln!(text, "  and {} more; --json prints all", count - MAX_LINES);
     }
 }

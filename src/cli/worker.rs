@@ -1,10 +1,12 @@
+//! `joulemark worker`: one rank of an experiment on an engine that this program contains.
+
 use clap::{Args, ValueEnum};
 
 use crate::served::Served;
 use crate::synthetic::SyntheticEngine;
 use joulemark_worker::{RankArguments, run_rank, run_rank_with};
 
-/// Engines that this program holds itself; every other is a program of its own.
+/// Engines that this program contains; every other engine is a separate program.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum EngineName {
     Synthetic,

@@ -1,13 +1,15 @@
+//! The address of a server.
+
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use reqwest::Url;
 
-/// Where a server is: `http://HOST[:PORT][/PREFIX]`, or https.
+/// Base URL of a server: `http://HOST[:PORT][/PREFIX]` or https.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(Url);
 
 impl Address {
-    /// The URL of a path below the server's prefix, each segment encoded.
+    /// Returns the URL of a path below the prefix, with each segment encoded.
     pub fn at(&self, segments: &[&str], query: &[(String, String)]) -> Url {
         let mut url = self.0.clone();
         // A URL with a host always has a path to add to.
@@ -20,11 +22,12 @@ impl Address {
         url
     }
 
+    /// Returns whether the connection uses TLS.
     pub fn is_encrypted(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// On this host, where a proxy of the environment has no business.
+    /// Returns whether the server is on this host, so that a proxy from the environment must not be used.
     pub fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -36,18 +39,20 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let accepted = "accepted is http://HOST[:PORT][/PREFIX] or https://…";
-        let url: Url = text.parse().map_err(|_| format!("it is no whole URL; {accepted}"))?;
+        let url: Url = text
+            .parse()
+            .map_err(|_| format!("it is not an absolute URL; {accepted}"))?;
         if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
-            return Err(format!("it is no web address; {accepted}"));
+            return Err(format!("it is not an http or https URL with a host; {accepted}"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(format!("it has a ? or #; {accepted}"));
+            return Err(format!("it has a query or a fragment; {accepted}"));
         }
         Ok(Self(url))
     }
 }
 
-/// Without the name and password that a proxy may want: this is shown and logged.
+/// Omits user name and password, since addresses are shown and logged.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(without_password(self.0.clone()).trim_end_matches('/'))
@@ -55,7 +60,7 @@ impl fmt::Display for Address {
 }
 
 fn without_password(mut url: Url) -> String {
-    // Neither fails for a URL with a host.
+    // Neither call fails for a URL with a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.into()
@@ -72,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_stays_with_and_without_a_slash_at_its_end() {
+    fn a_prefix_is_kept_with_and_without_a_trailing_slash() {
         for (base, expected) in [
             ("http://box:1", "http://box:1/v1/experiments/a%2Fb?label=x%3Dy%26z"),
             ("http://box:1/", "http://box:1/v1/experiments/a%2Fb?label=x%3Dy%26z"),
@@ -89,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_what_is_accepted() {
+    fn an_invalid_address_is_rejected_with_the_accepted_form() {
         for text in [
             "",
             "gpubox",
@@ -105,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_shown_and_this_host_is_known() {
+    fn a_password_is_not_shown_and_loopback_is_recognized() {
         let address: Address = "https://ada:secret@lab/jm/".parse().unwrap();
         assert_eq!(
             (format!("{address}"), format!("{address:?}").contains("secret")),

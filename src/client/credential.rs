@@ -1,3 +1,5 @@
+//! The API key of a request.
+
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -6,25 +8,28 @@ use joulemark_files::read_given;
 use reqwest::header::HeaderValue;
 use thiserror::Error;
 
-/// An API key as it is sent. Never shown.
+/// API key as the value of `Authorization`. Never shown.
 #[derive(Clone)]
 pub struct Credential(HeaderValue);
 
+/// Error of reading an API key.
 #[derive(Debug, Error)]
 pub enum CredentialError {
     #[error("{path} cannot be read")]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("{path} can be read by others (mode {mode:04o}), and it holds a key: chmod 600 {path}")]
+    #[error("other users can access {path} (mode {mode:04o}), which contains an API key; run: chmod 600 {path}")]
     Exposed { path: PathBuf, mode: u32 },
     #[error(
-        "{from} holds no API key; accepted is one line such as jm_0123456789abcdef_…, as `joulemark key create` prints it"
+        "{from} contains no API key; it must be one line such as jm_0123456789abcdef_…, as `joulemark key create` prints it"
     )]
     NoKey { from: String },
 }
 
 impl Credential {
+    /// Creates a credential from the text of a key.
+    ///
     /// # Errors
-    /// [`CredentialError::NoKey`] for what cannot be a key; what it is stays out of the message.
+    /// Returns [`CredentialError::NoKey`] for text that cannot be a key. The message does not contain the text.
     pub fn new(text: &str, from: &str) -> Result<Self, CredentialError> {
         let key = text.trim();
         let good = !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic());
@@ -34,17 +39,17 @@ impl Credential {
         Ok(Self(value))
     }
 
-    /// The key in a file that is its owner's alone. A pipe is taken as well: it belongs to nobody else.
+    /// Reads a key from a file that only its owner can access, or from a pipe.
     ///
     /// # Errors
-    /// [`CredentialError`] for a file that others can read, as ssh has it, and for one that holds no key.
+    /// Returns a [`CredentialError`] for a file that other users can access, and for one that contains no key.
     pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
         let unreadable = |source| CredentialError::Unreadable {
             path: path.to_owned(),
             source,
         };
         let (file, text) = read_given(path).map_err(unreadable)?;
-        // Of the open file, not of the path: it could be another by then.
+        // The open file is checked, since the path may by now name another one.
         let metadata = file.metadata().map_err(unreadable)?;
         let mode = metadata.permissions().mode() & 0o7777;
         if metadata.is_file() && mode & 0o077 != 0 {
@@ -54,7 +59,7 @@ impl Credential {
             });
         }
         let from = path.display().to_string();
-        // What is no text is no key.
+        // A key is ASCII, so replaced bytes are rejected.
         Self::new(&String::from_utf8_lossy(&text), &from)
     }
 
@@ -71,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_taken_when_it_is_its_owners_alone() {
+    fn a_file_is_accepted_only_if_its_owner_alone_has_access() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         std::fs::write(&path, "jm_a_b\n").unwrap();
@@ -96,10 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_not_shown() {
+    fn text_that_cannot_be_a_key_is_rejected_and_not_shown() {
         for text in ["", " \n", "two words", "geheim\nzwei", "schlüssel"] {
             let error = Credential::new(text, "JOULEMARK_API_KEY").err().unwrap().to_string();
-            assert!(error.starts_with("JOULEMARK_API_KEY holds no API key"), "{error}");
+            assert!(error.starts_with("JOULEMARK_API_KEY contains no API key"), "{error}");
             assert!(text.trim().is_empty() || !error.contains(text.trim()), "{error}");
         }
         assert!(matches!(

@@ -1,18 +1,20 @@
+//! Parser of server-sent events.
+
 /// One event of a stream (`text/event-stream`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     pub name: String,
     pub data: String,
-    /// The id in force when it came; empty before the first.
+    /// Last event ID at that time; empty before the first.
     pub id: String,
 }
 
-/// Reads a stream as the HTML standard describes it, whatever pieces it comes in.
+/// Incremental parser of an event stream, by the HTML standard.
 #[derive(Debug, Default)]
 pub struct EventReader {
-    /// The line that has not ended yet.
+    /// Bytes of the incomplete line.
     line: Vec<u8>,
-    /// The last byte was a carriage return: a line feed after it belongs to it.
+    /// Whether the last byte was a carriage return, so that a line feed belongs to the same line end.
     after_return: bool,
     begun: bool,
     name: String,
@@ -21,7 +23,7 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// The events that are whole with these bytes.
+    /// Parses the next bytes of the stream; returns the events that they complete.
     pub fn read(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         for &byte in bytes {
@@ -66,7 +68,7 @@ impl EventReader {
                 }
                 None => self.data = Some(value.to_owned()),
             },
-            // A comment, `retry`, or what a later standard may add.
+            // A comment, `retry`, or an unknown field.
             _ => {}
         }
         None
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_read_as_the_standard_has_it() {
+    fn a_stream_is_parsed_by_the_standard() {
         let stream = "\u{feff}retry: 3000\n\n: a comment\nid: 1\nevent: state\ndata: {\"a\":1}\n\n\
              data:two\r\ndata: lines\r\n\r\nid\ndata\n\nevent: lost\nid: 7\n\ndata: é\r\rdata: not whole\n";
         let events = EventReader::default().read(stream.as_bytes());
@@ -104,7 +106,7 @@ mod tests {
         );
     }
 
-    /// A fuzz target; CONTRIBUTING.md says how to run it for longer.
+    /// Fuzz test; CONTRIBUTING.md describes how to run it for longer.
     #[test]
     fn any_bytes_are_read_as_an_event_stream() {
         const SEEDS: [&[u8]; 1] =
@@ -115,16 +117,16 @@ mod tests {
                 let mut reader = EventReader::default();
                 let pieced: Vec<_> = stream.chunks(3).flat_map(|piece| reader.read(piece)).collect();
                 assert_eq!(pieced, whole);
-                // As text: each byte that is none is replaced by one of three.
-                let told: usize = whole.iter().map(|event| event.name.len() + event.data.len()).sum();
-                assert!(told <= 3 * stream.len(), "{told} of {}", stream.len());
+                // Each invalid byte is replaced by a character of three bytes.
+                let decoded: usize = whole.iter().map(|event| event.name.len() + event.data.len()).sum();
+                assert!(decoded <= 3 * stream.len(), "{decoded} of {}", stream.len());
             }
         });
     }
 
     proptest! {
         #[test]
-        fn the_pieces_that_a_stream_comes_in_make_no_difference(
+        fn events_do_not_depend_on_how_the_stream_is_split(
             stream in "(id: [0-9]{1,2}|event: [a-c]|data: [a-zé]{0,3}|:|\r|\n|\r\n){0,40}",
             cuts in proptest::collection::vec(0.0..1.0_f64, 0..6),
         ) {

@@ -1,3 +1,5 @@
+//! Errors of the client, classified by what the caller can do about them.
+
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -6,35 +8,35 @@ use thiserror::Error;
 
 use super::Problem;
 
-/// Why a server did not give what it was asked for, by what to do about it.
+/// Error of a request, by what to do about it.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nobody listens, or the name or certificate is wrong: look at the address.
+    /// No connection: nothing listens, or the name or certificate is wrong. Check the address.
     #[error("{server} cannot be reached: {reason}")]
     Unreachable { server: String, reason: String },
-    /// It was there, and then the connection was not: ask again.
+    /// The connection was lost. Ask again.
     #[error("the connection to {server} broke off: {reason}")]
     Broken { server: String, reason: String },
-    /// The server cannot answer now: ask again later.
+    /// The server cannot answer now. Ask again later.
     #[error("{}", .0.detail)]
     Unavailable(Box<Problem>),
-    /// The server will not: change what is asked.
+    /// The server rejected the request. Change it.
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
-    /// Something else answers at this address.
-    #[error("what answers at {server} is no joulemark server: {what}")]
+    /// A program that is not a joulemark server answered.
+    #[error("{server} is not a joulemark server: {what}")]
     Foreign { server: String, what: String },
-    /// What was set up cannot be used, before anything was sent.
+    /// The client was set up wrongly; nothing was sent.
     #[error("{0}")]
     Setup(String),
 }
 
 impl ClientError {
-    /// Of a request that had no answer.
+    /// Creates the error of a request that got no response.
     pub(super) fn without_answer(server: &str, error: &reqwest::Error) -> Self {
         let server = server.to_owned();
         let reason = if error.is_timeout() {
-            "nothing came in time".to_owned()
+            "timed out".to_owned()
         } else {
             causes(error)
         };
@@ -45,24 +47,25 @@ impl ClientError {
         }
     }
 
-    /// Whether the same may be asked again with hope, and after how long at the earliest.
-    pub(super) fn is_passing(&self) -> bool {
+    /// Returns whether the same request may succeed later.
+    pub(super) fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Unavailable(_)
         )
     }
 
-    /// Whether what was asked may have been done all the same.
-    pub fn leaves_it_open(&self) -> bool {
+    /// Returns whether the server may have carried out the request.
+    pub fn may_have_succeeded(&self) -> bool {
         match self {
             Self::Broken { .. } => true,
-            // A proxy that lost its server's answer.
+            // A gateway that lost the server's response.
             Self::Unavailable(problem) => [502, 504].contains(&problem.status),
             _ => false,
         }
     }
 
+    /// Returns the minimum pause before a retry, if the server gave one.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable(problem) => problem.retry_after_sec.map(Duration::from_secs),
@@ -70,41 +73,44 @@ impl ClientError {
         }
     }
 
+    /// Returns whether the server lacks the operation, e.g. because it is older.
     pub(super) fn is_unknown_route(&self) -> bool {
         matches!(self, Self::Refused(problem) if problem.short_kind() == "no-such-route"
             || problem.status == StatusCode::METHOD_NOT_ALLOWED.as_u16())
     }
 }
 
-/// What a TLS library's names for a bad certificate mean.
+/// Names of certificate errors in the TLS library, with their meaning.
 const CERTIFICATES: [(&str, &str); 5] = [
     (
         "CaUsedAsEndEntity",
-        "it is an authority's own (CA:TRUE), which no server may show; make one with CA:FALSE, such as by `openssl req \
+        "it is the certificate of an authority (CA:TRUE), which a server must not use; create one with CA:FALSE, e.g. by `openssl req \
          -x509 -addext basicConstraints=critical,CA:FALSE`",
     ),
-    ("UnknownIssuer", "it is signed by nobody who is trusted here"),
-    ("NotValidForName", "it is another name's"),
+    ("UnknownIssuer", "no authority that is trusted here signed it"),
+    ("NotValidForName", "it is for another name"),
     ("NotValidYet", "it is not valid yet"),
-    ("BadSignature", "its signature is wrong"),
+    ("BadSignature", "its signature is invalid"),
 ];
 
-/// Returns a library's sentence without the names that it has for things.
+/// Replaces a library's message about a certificate by its meaning.
 fn in_words(text: &str) -> String {
     let known = CERTIFICATES.iter().find(|(name, _)| text.contains(name));
     match known {
-        Some((_, meaning)) if text.contains("certificate") => format!("the server's certificate is refused: {meaning}"),
+        Some((_, meaning)) if text.contains("certificate") => {
+            format!("the server's certificate is not accepted: {meaning}")
+        }
         _ => text.to_owned(),
     }
 }
 
-/// What lies beneath the sentence that all of reqwest's errors begin with.
+/// Returns the causes of the error, without reqwest's own first sentence.
 fn causes(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = in_words(&error.to_string());
-        // Each layer likes to repeat the one beneath.
+        // A layer may repeat the message of its cause.
         if !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
@@ -122,7 +128,7 @@ mod tests {
     use super::in_words;
 
     #[test]
-    fn a_bad_certificate_is_told_in_words() {
+    fn a_certificate_error_is_explained() {
         for (text, expected) in [
             (
                 "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",

@@ -1,3 +1,5 @@
+//! Follows an experiment by its event stream, or by polling where no stream gets through.
+
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -9,16 +11,16 @@ use super::event_stream::{Event, EventReader};
 use super::{ClientError, Document, Server};
 use joulemark_experiment::{ExperimentId, State};
 
-/// A server sends the first line of a stream at once: later than this, a proxy keeps it to itself.
+/// Timeout for the first bytes of a stream, which a server sends at once. A proxy that takes longer buffers the stream.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(5);
-/// Streams that end without an event, one after the other, until streams are given up.
-const MAX_BARREN_STREAMS: u32 = 3;
-/// As the server's own `retry` has it.
+/// Maximum number of consecutive streams without an event before polling is used instead.
+const MAX_EMPTY_STREAMS: u32 = 3;
+/// Pause between two streams, as the server's `retry` field sets it.
 const PAUSE_BETWEEN_STREAMS: Duration = Duration::from_secs(1);
-/// How long one question waits for the end, where there is no stream: what it brings of progress is that old.
+/// Duration of one long poll when there is no stream; progress is at most that old.
 const POLL_SEC: u32 = 2;
 
-/// How far a running experiment has come, as the server tells it; what is missing is unknown.
+/// Progress of a running experiment; what is unknown is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Progress {
@@ -32,6 +34,7 @@ pub struct Progress {
     pub eta_sec: Option<f64>,
 }
 
+/// A change of an experiment that is followed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {
     State(State),
@@ -40,12 +43,12 @@ pub enum Update {
 
 enum Ended {
     Finished(State),
-    /// Closed or broken: ask again from there.
+    /// The stream was closed or broke; it can be resumed.
     Interrupted {
-        heard: bool,
+        has_events: bool,
         error: Option<ClientError>,
     },
-    /// No stream comes through.
+    /// No event stream gets through.
     Unfit,
 }
 
@@ -57,39 +60,39 @@ struct StateData {
 }
 
 impl Server {
-    /// Tells of every change until the experiment is finished; the state that it ended in. By a stream of events, resumed
-    /// where it broke off; by asking again and again where no stream comes through.
+    /// Calls `each` with every change until the experiment has finished; returns its final state. Reads the event
+    /// stream, resumes it after a failure, and polls when no stream gets through.
     ///
     /// # Errors
-    /// [`ClientError`] when the server stays away, or refuses.
+    /// Returns a [`ClientError`] when the server remains unreachable or rejects the request.
     pub async fn follow(&self, id: ExperimentId, mut each: impl FnMut(Update)) -> Result<State, ClientError> {
         let mut last_id = String::new();
-        let mut patience = self.patience();
-        let mut barren = 0;
+        let mut retries = self.retries();
+        let mut empty_streams = 0;
         loop {
             let ended = match self.stream(id, &mut last_id, &mut each).await {
                 Ok(ended) => ended,
                 Err(error) if error.is_unknown_route() => Ended::Unfit,
                 Err(error) => {
-                    self.pause_after(error, &mut patience).await?;
+                    self.pause_after(error, &mut retries).await?;
                     continue;
                 }
             };
             match ended {
                 Ended::Finished(state) => return Ok(state),
                 Ended::Unfit => return self.poll(id, each).await,
-                Ended::Interrupted { heard, error } => {
-                    if heard {
-                        barren = 0;
-                        patience.restore();
+                Ended::Interrupted { has_events, error } => {
+                    if has_events {
+                        empty_streams = 0;
+                        retries.reset();
                     } else {
-                        barren += 1;
+                        empty_streams += 1;
                     }
-                    if barren == MAX_BARREN_STREAMS {
+                    if empty_streams == MAX_EMPTY_STREAMS {
                         return self.poll(id, each).await;
                     }
                     match error {
-                        Some(error) => self.pause_after(error, &mut patience).await?,
+                        Some(error) => self.pause_after(error, &mut retries).await?,
                         None => tokio::time::sleep(PAUSE_BETWEEN_STREAMS).await,
                     }
                 }
@@ -108,7 +111,7 @@ impl Server {
         if !last_id.is_empty() {
             request = request.header("Last-Event-ID", last_id.as_str());
         }
-        // A proxy that buffers keeps the head back as well.
+        // A buffering proxy holds back the response's head as well.
         let Ok(response) = timeout(FIRST_BYTES_TIMEOUT, self.open_once(request)).await else {
             return Ok(Ended::Unfit);
         };
@@ -121,21 +124,26 @@ impl Server {
             return Ok(Ended::Unfit);
         }
         let mut reader = EventReader::default();
-        let mut heard = false;
+        let mut has_events = false;
         let mut next = timeout(FIRST_BYTES_TIMEOUT, response.chunk()).await;
         loop {
             let bytes = match next {
                 Err(_) => return Ok(Ended::Unfit),
                 Ok(Err(error)) => {
                     let error = Some(self.without_answer(&error));
-                    return Ok(Ended::Interrupted { heard, error });
+                    return Ok(Ended::Interrupted { has_events, error });
                 }
-                Ok(Ok(None)) => return Ok(Ended::Interrupted { heard, error: None }),
+                Ok(Ok(None)) => {
+                    return Ok(Ended::Interrupted {
+                        has_events,
+                        error: None,
+                    });
+                }
                 Ok(Ok(Some(bytes))) => bytes,
             };
             for event in reader.read(&bytes) {
-                heard = true;
-                if let Some(state) = hear(&event, last_id, each) {
+                has_events = true;
+                if let Some(state) = handle(&event, last_id, each) {
                     return Ok(Ended::Finished(state));
                 }
             }
@@ -166,7 +174,7 @@ impl Server {
     fn unknown_state(&self, shown: &Document) -> ClientError {
         ClientError::Foreign {
             server: self.address.to_string(),
-            what: format!("{} is no state that this version knows", shown.value["state"]),
+            what: format!("this version does not know the state {}", shown.value["state"]),
         }
     }
 }
@@ -179,8 +187,8 @@ fn is_event_stream(response: &Response) -> bool {
     content_type.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
-/// The final state, when this event brings it. Events that this version does not know are passed over.
-fn hear(event: &Event, last_id: &mut String, each: &mut impl FnMut(Update)) -> Option<State> {
+/// Handles one event; returns the state if it is the final one. Ignores unknown events.
+fn handle(event: &Event, last_id: &mut String, each: &mut impl FnMut(Update)) -> Option<State> {
     event.id.clone_into(last_id);
     match event.name.as_str() {
         "state" => {

@@ -1,6 +1,8 @@
+//! Problem documents of a server.
+
 use serde::Deserialize;
 
-/// A problem document (RFC 9457) as a client reads it: all of it may be missing, for it may be a proxy's.
+/// Problem document (RFC 9457). Every field may be missing, since a proxy may have sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Problem {
@@ -10,11 +12,12 @@ pub struct Problem {
     pub status: u16,
     pub detail: String,
     pub errors: Vec<BadField>,
-    /// The experiment's state, where that is what stands in the way.
+    /// State of the experiment, if it is the reason for the problem.
     pub state: Option<String>,
     pub retry_after_sec: Option<u64>,
 }
 
+/// An invalid field or parameter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct BadField {
@@ -24,7 +27,7 @@ pub struct BadField {
 }
 
 impl Problem {
-    /// What kind it is, without the part that all of them have.
+    /// Returns the last part of the problem type, which names the kind of problem.
     pub fn short_kind(&self) -> &str {
         self.kind.rsplit(':').next().unwrap_or_default()
     }

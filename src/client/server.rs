@@ -1,46 +1,51 @@
+//! Sends requests to a server, retries them and classifies failures.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, RequestBuilder, Response, StatusCode};
 
-use super::{Address, ClientError, Credential, Problem, patience::Patience};
+use super::{Address, ClientError, Credential, Problem, retries::Retries};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::quoted;
 
-/// A connection that is made takes a fraction of a second, or does not come about.
+/// Timeout for a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longer than a stream is ever silent (a comment comes every 15 s), and than a database may take for an answer.
+/// Maximum silence of a response. An event stream sends a comment every 15 s, and a slow database needs less.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Of a strange answer, in a message.
+/// Maximum number of characters quoted from an unexpected response.
 const EXCERPT_CHARS: usize = 200;
 
-/// Who hears of what goes wrong and is tried again.
+/// Callback for messages about failures that are retried.
 type Notice = Box<dyn Fn(&str) + Send + Sync>;
 
+/// Configuration of the client.
 pub struct Setup {
     pub address: Address,
     pub credential: Option<Credential>,
-    /// PEM of the authorities to trust in place of the system's.
+    /// PEM of the certificate authorities to trust instead of the system's.
     pub authorities: Option<Vec<u8>>,
-    /// How long to go on when the server is away or busy; none: give up at once.
+    /// How long to retry while the server is unavailable or busy; zero does not retry.
     pub retry: Duration,
     pub notice: Notice,
 }
 
-/// A server to ask. Every request is tried again while that can help; a submission carries a key that keeps it single.
+/// Client of one server. Retries a request while it may still succeed; a submission has an idempotency key.
 pub struct Server {
     pub(super) http: reqwest::Client,
     pub(super) address: Address,
     retry: Duration,
     notice: Notice,
-    /// It has answered: from now on its absence is taken for a passing one.
-    was_there: AtomicBool,
+    /// Whether the server has responded before; only then an unreachable server is retried.
+    has_responded: AtomicBool,
 }
 
 impl Server {
+    /// Creates a client; sends nothing.
+    ///
     /// # Errors
-    /// [`ClientError::Setup`] for authorities that cannot be read; nothing is sent yet.
+    /// Returns [`ClientError::Setup`] for authorities that cannot be read.
     pub fn new(setup: Setup) -> Result<Self, ClientError> {
         let mut headers = HeaderMap::new();
         headers.extend(setup.credential.map(|credential| (AUTHORIZATION, credential.header())));
@@ -49,7 +54,7 @@ impl Server {
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE_TIMEOUT)
-            // A redirected POST would arrive as a GET; and a key goes where its owner said.
+            // A redirected POST would become a GET, and the key must go only to the address that the user gave.
             .redirect(reqwest::redirect::Policy::none());
         if setup.address.is_loopback() {
             builder = builder.no_proxy();
@@ -58,11 +63,13 @@ impl Server {
         if let Some(pem) = setup.authorities {
             let certificates = Certificate::from_pem_bundle(&pem).map_err(unusable)?;
             if certificates.is_empty() {
-                return Err(ClientError::Setup("there is no PEM certificate in it".to_owned()));
+                return Err(ClientError::Setup(
+                    "the file given by --cacert contains no PEM certificate".to_owned(),
+                ));
             }
             builder = builder.tls_certs_only(certificates);
         } else if !setup.address.is_encrypted() {
-            // Reading the system's authorities takes longer than many a request.
+            // Reading the system's authorities takes longer than many requests.
             builder = builder.tls_certs_only([]);
         }
         Ok(Self {
@@ -70,32 +77,34 @@ impl Server {
             address: setup.address,
             retry: setup.retry,
             notice: setup.notice,
-            was_there: AtomicBool::new(false),
+            has_responded: AtomicBool::new(false),
         })
     }
 
+    /// Returns the address of the server.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        Patience::new(self.retry)
+    /// Returns the retry state for a new request.
+    pub(super) fn retries(&self) -> Retries {
+        Retries::new(self.retry)
     }
 
-    /// A good answer, its body not read yet.
+    /// Sends a request, with retries; returns a successful response whose body is not read yet.
     pub(super) async fn open(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, ClientError> {
-        let mut patience = self.patience();
+        let mut retries = self.retries();
         loop {
             match self.open_once(request()).await {
                 Ok(response) => return Ok(response),
-                Err(error) => self.pause_after(error, &mut patience).await?,
+                Err(error) => self.pause_after(error, &mut retries).await?,
             }
         }
     }
 
-    /// A good answer's body: one that breaks off is asked for again.
+    /// Sends a request and reads the body, with retries, also when the body is truncated.
     pub(super) async fn fetch(&self, request: impl Fn() -> RequestBuilder) -> Result<Vec<u8>, ClientError> {
-        let mut patience = self.patience();
+        let mut retries = self.retries();
         loop {
             let body = async {
                 let response = self.open_once(request()).await?;
@@ -104,34 +113,37 @@ impl Server {
             };
             match body.await {
                 Ok(body) => return Ok(body.into()),
-                Err(error) => self.pause_after(error, &mut patience).await?,
+                Err(error) => self.pause_after(error, &mut retries).await?,
             }
         }
     }
 
-    /// Pauses before the next try, or gives the error back when there should be none.
-    pub(super) async fn pause_after(&self, error: ClientError, patience: &mut Patience) -> Result<(), ClientError> {
-        let never_there = matches!(error, ClientError::Unreachable { .. }) && !self.was_there.load(Ordering::Relaxed);
-        if !error.is_passing() || never_there {
+    /// Pauses before the next retry; returns the error when it must not be retried.
+    pub(super) async fn pause_after(&self, error: ClientError, retries: &mut Retries) -> Result<(), ClientError> {
+        let never_responded =
+            matches!(error, ClientError::Unreachable { .. }) && !self.has_responded.load(Ordering::Relaxed);
+        if !error.is_transient() || never_responded {
             return Err(error);
         }
-        let Some(pause) = patience.pause(Monotonic::now(), error.retry_after(), rand::random()) else {
+        let Some(pause) = retries.pause(Monotonic::now(), error.retry_after(), rand::random()) else {
             return Err(error);
         };
-        (self.notice)(&format!("{error}; trying again in {:.1} s", pause.as_secs_f64()));
+        (self.notice)(&format!("{error}; retrying in {:.1} s", pause.as_secs_f64()));
         tokio::time::sleep(pause).await;
         Ok(())
     }
 
+    /// Sends a request once; returns a successful response, or the error.
     pub(super) async fn open_once(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|error| self.without_answer(&error))?;
-        self.was_there.store(true, Ordering::Relaxed);
+        self.has_responded.store(true, Ordering::Relaxed);
         if response.status().is_success() {
             return Ok(response);
         }
         Err(self.refusal(response).await)
     }
 
+    /// Creates the error of a request that got no response.
     pub(super) fn without_answer(&self, error: &reqwest::Error) -> ClientError {
         ClientError::without_answer(&self.address.to_string(), error)
     }
@@ -140,8 +152,8 @@ impl Server {
         let (status, headers) = (response.status(), response.headers().clone());
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         if status.is_redirection() {
-            let to = header(LOCATION).unwrap_or("nowhere");
-            let what = format!("it answers {status} and points to {to}; is that the address for --server?");
+            let to = header(LOCATION).unwrap_or("an unknown location");
+            let what = format!("it responds {status} and redirects to {to}; should --server be that address?");
             return ClientError::Foreign {
                 server: self.address.to_string(),
                 what,
@@ -150,7 +162,7 @@ impl Server {
         let is_problem = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/problem+json"));
         let text = response.text().await.unwrap_or_default();
         let problem = serde_json::from_str::<Problem>(&text).ok().filter(|_| is_problem);
-        let mut problem = problem.unwrap_or_else(|| not_ours(status, &text));
+        let mut problem = problem.unwrap_or_else(|| foreign_problem(status, &text));
         problem.retry_after_sec = problem
             .retry_after_sec
             .or(header(RETRY_AFTER).and_then(|sec| sec.parse().ok()));
@@ -163,15 +175,15 @@ impl Server {
     }
 }
 
-/// An error that a proxy made up, or another program.
-fn not_ours(status: StatusCode, text: &str) -> Problem {
+/// Creates the problem for an error response of a proxy or another program.
+fn foreign_problem(status: StatusCode, text: &str) -> Problem {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let excerpt: String = words.chars().take(EXCERPT_CHARS).collect();
     Problem {
         title: status.to_string(),
         status: status.as_u16(),
         detail: format!(
-            "the answer is {status} and not joulemark's own: is a proxy in between, or a prefix path missing in --server? \
+            "the response is {status} and not from joulemark: is a proxy in between, or a path prefix missing in --server? \
              It says: {excerpt}",
             excerpt = quoted(&excerpt)
         ),

@@ -1,3 +1,5 @@
+//! Options on access: authentication, proxies, prompts, metrics and the hub.
+
 use ipnet::IpNet;
 
 use super::auth_mode::AuthMode;
@@ -5,91 +7,93 @@ use super::{Listen, Settings, option::section};
 use joulemark_experiment::access::Role;
 use joulemark_measurement::quoted;
 
-/// Whoever signs in once a month knows that their browser stays signed in.
+/// Maximum lifetime of a session: 30 days.
 const MAX_SESSION_HOURS: u32 = 720;
-/// Stands in `trusted_proxy` for whoever may write to the socket.
+/// Value of `trusted_proxy` that trusts every program which may use the socket.
 const UNIX: &str = "unix";
 
 section! {
-    /// Who may use the service.
+    /// Options on who may use the service.
     pub struct Access with AccessFlags {
-        /// Largest accepted request body in bytes.
+        /// Maximum size of a request body, in bytes.
         max_body_bytes: usize = 33554432;
 
-        /// keys, or none: everybody on this host may do everything, on a loopback address only.
+        /// Authentication: keys, or none. With none, everybody on this host may do everything, and only a loopback
+        /// address is allowed.
         ///
-        /// With none, nothing is answered that came through a proxy. With keys: API keys, made by `joulemark key create`,
-        /// each for a reader, a submitter or an admin.
+        /// With none, requests that came through a proxy are rejected. With keys, callers need an API key made by
+        /// `joulemark key create`, with the role reader, submitter or admin.
         auth: String as AuthMode = "none";
 
-        /// A proxy whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, as an address, a network, or unix for the
-        /// socket that is listened on; may be given several times.
+        /// Proxy whose X-Forwarded-For, -Proto, -Host and -Prefix headers are trusted: an address, a network, or unix
+        /// for the listening socket; may be given several times.
         ///
-        /// "unix" is whoever may use the socket. An address of this host trusts every user of this host.
+        /// unix trusts every program that may use the socket. An address of this host trusts every user of this host.
         trusted_proxy: Vec<String> = [];
 
-        /// Address under which clients know the service, with scheme, host and prefix [default: as each request says].
+        /// Base URL under which clients reach the service, with scheme, host and prefix [default: taken from each
+        /// request].
         ///
-        /// Links in callbacks and Location begin with it, and no longer with what a trusted proxy says of a request's host,
-        /// which a client may have chosen.
+        /// Links in callbacks and Location headers begin with it. Without it they begin with the host of the request,
+        /// as a trusted proxy reports it, which a client may have chosen.
         public_url: String = "";
 
-        /// Header in which a trusted proxy names the user.
+        /// Header in which a trusted proxy names the user, e.g. X-Remote-User [default: none].
         ///
-        /// Such as X-Remote-User; the proxy must remove what clients send in it. Empty: none. A key in the same request
-        /// goes before it.
+        /// The proxy must remove this header from what clients send. A key in the same request takes precedence.
         identity_header: String = "";
 
-        /// What users named by the identity header may do: reader, submitter or admin.
+        /// Role of users named by the identity header: reader, submitter or admin.
         ///
-        /// Where neither user_role nor group_role says otherwise.
+        /// Applies where neither user_role nor group_role gives a role.
         identity_role: String as Role = "submitter";
 
-        /// Header in which a trusted proxy names the user's groups, with commas between.
+        /// Header in which a trusted proxy names the user's groups, separated by commas, e.g. X-Remote-Groups [default:
+        /// none].
         ///
-        /// Such as X-Remote-Groups; the proxy must remove what clients send in it. Empty: none.
+        /// The proxy must remove this header from what clients send.
         identity_groups_header: String = "";
 
-        /// What one user named by the identity header may do, NAME=ROLE; may be given several times [default: none].
+        /// Role of one user named by the identity header, NAME=ROLE; may be given several times [default: none].
         ///
-        /// It goes before what the user's groups may.
+        /// It takes precedence over the roles of the user's groups.
         user_role: Vec<String> = [];
 
-        /// What the users of a group may do, GROUP=ROLE; may be given several times [default: none].
+        /// Role of the users of a group, GROUP=ROLE; may be given several times [default: none].
         ///
-        /// Of a user with several groups here the role counts that may most.
+        /// A user of several groups has the role with the most rights.
         group_role: Vec<String> = [];
 
-        /// Hours after which who signed in to the pages has to sign in again, up to 720.
+        /// Hours after which users must sign in to the pages again, up to 720.
         ///
-        /// A session ends with its key in any case.
+        /// A session also ends when its key does.
         session_hours: u32 = 12, at least 1;
 
-        /// Let everybody read everybody's prompts.
+        /// Let every user read the prompts of all users.
         ///
-        /// Otherwise those of their own experiments only.
+        /// Otherwise users read only the prompts of their own experiments.
         #[arg(num_args = 0..=1, default_missing_value = "true")]
         share_prompts: bool = false;
 
-        /// An address or a network that reads the metrics without a key; may be given several times [default: none].
+        /// Address or network that may read the metrics without a key; may be given several times [default: none].
         ///
-        /// Such as Prometheus' own, for GET /metrics; never through a proxy that is not trusted. Empty: with a reader's key
-        /// only.
+        /// For the address of Prometheus, which reads GET /metrics. Does not apply to requests through an untrusted
+        /// proxy. If empty, reading the metrics needs a key.
         metrics_from: Vec<String> = [];
 
-        /// A web origin whose pages may use the API; may be given several times [default: none].
+        /// Web origin whose pages may use the API; may be given several times [default: none].
         ///
-        /// Such as `https://lab.example`; none but its own when empty.
+        /// For example `https://lab.example`. If empty, only the service's own pages may.
         cors_origin: Vec<String> = [];
 
-        /// A Hugging Face id, or org/* for all of an organisation's, that allow_hub is for; may be given several times
-        /// [default: all].
+        /// Hugging Face ID, or org/* for an organization, that allow_hub allows; may be given several times [default:
+        /// all].
         hub_allow: Vec<String> = [];
     }
 }
 
 impl Settings {
-    /// What does not go together, or cannot be read, of the options on access.
+    /// Returns the problems of the options on access.
     pub(super) fn access_problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |good: bool, message: String| {
@@ -101,18 +105,19 @@ impl Settings {
         check(
             !keyless || self.service.listen.is_of_this_host(),
             format!(
-                "listen is {}, where others can reach it, and auth is none: anybody could run experiments; use auth keys \
-                 (`joulemark key create` makes keys), or listen on a loopback address such as 127.0.0.1:8080, or on unix:/PATH",
+                "listen is {}, which other hosts can reach, and auth is none, so anybody could run experiments; set auth to keys \
+                 (`joulemark key create` creates keys), or listen to a loopback address such as 127.0.0.1:8080 or to unix:/PATH",
                 self.service.listen
             ),
         );
         check(
             !keyless || self.access.trusted_proxy.is_empty(),
-            "trusted_proxy is set and auth is none, which serves nothing through a proxy; use auth keys".to_owned(),
+            "trusted_proxy is set and auth is none, which rejects requests through a proxy; set auth to keys"
+                .to_owned(),
         );
         check(
             self.access.identity_header.is_empty() || (!keyless && !self.access.trusted_proxy.is_empty()),
-            "identity_header needs auth keys and a trusted_proxy, the only one it is believed from".to_owned(),
+            "identity_header needs auth keys and a trusted_proxy, since it is trusted only from that proxy".to_owned(),
         );
         for (option, name, example) in [
             ("identity_header", &self.access.identity_header, "X-Remote-User"),
@@ -126,7 +131,7 @@ impl Settings {
             check(
                 name.bytes().all(is_token) && !name.eq_ignore_ascii_case("authorization"),
                 format!(
-                    "{option} is {}; accepted is a header's name other than Authorization, such as {example}",
+                    "{option} is {}; accepted is the name of a header other than Authorization, such as {example}",
                     quoted(name)
                 ),
             );
@@ -151,7 +156,7 @@ impl Settings {
         check(
             !self.access.trusts_socket() || is_socket,
             format!(
-                "trusted_proxy has unix and listen is {}; it is for the proxy that talks to unix:/PATH",
+                "trusted_proxy has unix and listen is {}; unix needs listen to be unix:/PATH",
                 self.service.listen
             ),
         );
@@ -197,12 +202,12 @@ impl Settings {
 }
 
 impl Access {
-    /// Whether whoever may write to the socket that is listened on is a trusted proxy.
+    /// Returns whether every program that may use the listening socket is a trusted proxy.
     pub fn trusts_socket(&self) -> bool {
         self.trusted_proxy.iter().any(|proxy| proxy == UNIX)
     }
 
-    /// Returns what links begin with, without a slash at the end; `None` where the option is not set.
+    /// Returns the base of links, without a slash at the end; `None` when the option is not set.
     pub fn public_base(&self) -> Option<String> {
         let url = self.public_url.parse::<reqwest::Url>().ok()?;
         let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
@@ -211,21 +216,22 @@ impl Access {
         is_good.then(|| url.as_str().trim_end_matches('/').to_owned())
     }
 
-    /// Those that can be read, which all can once `problems` found nothing.
+    /// Returns the networks of trusted proxies. Invalid entries are skipped; there are none once `problems` is empty.
     pub fn trusted_networks(&self) -> Vec<IpNet> {
-        networks(&self.trusted_proxy)
+        parsed_networks(&self.trusted_proxy)
     }
 
-    /// Likewise, of those that need no key for the metrics.
+    /// Returns the networks that may read the metrics without a key. Skips invalid entries likewise.
     pub fn metrics_networks(&self) -> Vec<IpNet> {
-        networks(&self.metrics_from)
+        parsed_networks(&self.metrics_from)
     }
 }
 
-fn networks(texts: &[String]) -> Vec<IpNet> {
+fn parsed_networks(texts: &[String]) -> Vec<IpNet> {
     texts.iter().filter_map(|text| read_network(text)).collect()
 }
 
+/// Parses a network or an address.
 pub(super) fn read_network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>()
         .ok()
@@ -244,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn without_authentication_only_a_loopback_address_is_listened_on() {
+    fn without_authentication_only_a_local_address_is_accepted() {
         for listen in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "unix:/run/joulemark.sock"] {
             loaded(&format!("listen = '{listen}'")).unwrap();
         }
@@ -259,9 +265,9 @@ mod tests {
     }
 
     #[test]
-    fn options_that_contradict_each_other_are_refused() {
+    fn invalid_and_contradictory_options_are_rejected() {
         for (toml, expected) in [
-            ("trusted_proxy = ['10.0.0.1']", "serves nothing through a proxy"),
+            ("trusted_proxy = ['10.0.0.1']", "rejects requests through a proxy"),
             (
                 "auth = 'keys'\nidentity_header = 'x-user'",
                 "needs auth keys and a trusted_proxy",
@@ -300,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn links_begin_with_the_public_url_without_a_slash_at_its_end() {
+    fn the_base_of_links_has_no_trailing_slash() {
         for (given, base) in [
             ("https://lab.example/joulemark/", Some("https://lab.example/joulemark")),
             ("http://LAB.example:8080", Some("http://lab.example:8080")),
@@ -331,7 +337,7 @@ mod tests {
             load(None, |_| None, wrong)
                 .unwrap_err()
                 .to_string()
-                .contains("a list of texts")
+                .contains("a list of strings")
         );
     }
 }

@@ -1,6 +1,8 @@
+//! The option `auth`.
+
 use serde::Deserialize;
 
-/// How callers are told apart.
+/// Authentication of callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMode {

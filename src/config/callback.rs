@@ -1,52 +1,54 @@
+//! Options on callbacks.
+
 use std::path::PathBuf;
 
 use super::option::section;
 use crate::callback::Entry;
 
-/// Well below the lease on a delivery, after which another server makes it again.
+/// Maximum timeout, well below the lease on a delivery, after which another server repeats it.
 const MAX_TIMEOUT_SEC: u32 = 60;
 
 section! {
-    /// Who may be told over HTTP of an experiment's end.
+    /// Options on callbacks, which report the end of an experiment over HTTP.
     pub struct Callback with CallbackFlags {
-        /// A host (*.NAME for all below it), address or network that a callback_url may name, with :PORT behind it unless
-        /// that is 443; may be given several times [default: none].
+        /// Host (*.NAME for all its subdomains), address or network that a callback_url may name, followed by :PORT
+        /// unless that is 443; may be given several times [default: none].
         ///
-        /// Such as "ci.lab.example", "*.lab.example:8443", 10.7.0.0/16 and `[fd00:7::1]:9000`; :* is all ports, and without
-        /// TLS the port that goes without saying is 80. A URL must name what is listed: a name, or an address of a network.
-        /// A name's addresses must be public, or in one of the networks; private, loopback, link-local and the clouds'
-        /// metadata addresses are called only where a network here holds them. Empty: nobody is called back.
+        /// Examples: "ci.lab.example", "*.lab.example:8443", 10.7.0.0/16, `[fd00:7::1]:9000`. :* allows all ports.
+        /// Without TLS the default port is 80. The host of a URL must be a listed name, or an address in a listed
+        /// network. A listed name may resolve to public addresses and to addresses in listed networks, but not to other
+        /// private, loopback or link-local addresses or to a cloud's metadata address. If empty, no callbacks are sent.
         callback_allow: Vec<String> = [];
 
-        /// File with the secret that callbacks are signed with, 16 bytes or more.
+        /// File with the secret that signs callbacks, at least 16 bytes.
         ///
-        /// The signature is HMAC-SHA256; it is needed where any callback is allowed.
+        /// The signature is HMAC-SHA256. Required if callback_allow is set.
         callback_secret_file: PathBuf = "";
 
-        /// Allow callback URLs without TLS.
+        /// Also allow callback URLs without TLS (http).
         ///
-        /// They may then be http, and not https alone.
+        /// Otherwise they must be https.
         #[arg(num_args = 0..=1, default_missing_value = "true")]
         callback_http: bool = false;
 
-        /// Seconds after which a callback that failed is made again the first time.
+        /// Seconds before the first retry of a failed callback.
         ///
-        /// Three times as long after each further try, up to an hour.
+        /// The pause triples with each further retry, up to an hour.
         callback_retry_sec: u32 = 10, at least 1;
 
-        /// Seconds that a try at a callback may take, up to 60.
+        /// Timeout of a callback in seconds, up to 60.
         ///
-        /// A try that no answer comes of takes all of them, whatever it failed of: a submitter could tell by the time which
-        /// hosts and ports there are.
+        /// A callback without a response always takes this long, whatever the cause, so that its duration does not
+        /// reveal which hosts and ports exist.
         callback_timeout_sec: u32 = 15, at least 1;
 
-        /// How often a callback is tried.
+        /// Maximum number of attempts to send a callback.
         callback_attempts: u32 = 12, at least 1;
     }
 }
 
 impl Callback {
-    /// What does not go together, or cannot be read. Each message names the option and what is accepted.
+    /// Returns the problems of the options on callbacks. Each message names the option and what is accepted.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for entry in &self.callback_allow {
@@ -61,18 +63,18 @@ impl Callback {
             ));
         }
         if self.calls_back() && self.callback_secret_file.as_os_str().is_empty() {
-            let why = "without a signature a receiver could not tell who calls";
+            let why = "without a signature a receiver cannot verify the sender";
             problems.push(format!("callback_allow is set and callback_secret_file is not: {why}"));
         }
         problems
     }
 
-    /// Whether anybody may be called back.
+    /// Returns whether callbacks are sent.
     pub fn calls_back(&self) -> bool {
         !self.callback_allow.is_empty()
     }
 
-    /// Returns whom: those that can be read, which all can once `problems` found nothing.
+    /// Returns the allowed receivers. Invalid entries are skipped; there are none once `problems` is empty.
     pub fn entries(&self) -> Vec<Entry> {
         self.callback_allow
             .iter()
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_networks_are_told_apart() {
+    fn names_and_networks_are_distinguished() {
         let toml = "callback_allow = ['ci.lab', '*.hooks.example', '10.7.0.0/16', '::1']\ncallback_secret_file = 's'";
         let settings = loaded(toml).unwrap();
         let expected = ["ci.lab", "*.hooks.example", "10.7.0.0/16", "::1/128"].map(|entry| entry.parse().unwrap());
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_said() {
+    fn invalid_options_are_reported() {
         for (toml, expected) in [
             ("callback_allow = ['ci']", "callback_secret_file is not"),
             (

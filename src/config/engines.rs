@@ -1,5 +1,5 @@
-//! ConfiguredEngines that are servers: `[engines.NAME]` of the configuration file. Each is started for an experiment by `command`, or
-//! attached to at `endpoint`.
+//! The tables `[engines.NAME]` of the configuration file: inference servers that are started for each experiment by
+//! `command`, or that run already at `endpoint`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,62 +9,62 @@ use joulemark_measurement::quoted;
 use joulemark_openai::Endpoint;
 use serde::Deserialize;
 
-/// What the service fills in itself, in braces, in the elements of a command.
+/// Placeholders in a command that the service fills in.
 const OWN_PLACEHOLDERS: [&str; 5] = ["model_path", "port", "context", "gpus", "threads"];
 
-/// Names that an engine of the configuration may not have.
+/// Names that a configured engine must not have.
 const TAKEN: [&str; 2] = [DEFAULT_ENGINE, SYNTHETIC_ENGINE];
 
-/// Every `[engines.NAME]`, by name.
+/// Configured engines by name.
 pub type ConfiguredEngines = BTreeMap<String, EngineSettings>;
 
-/// One engine that is a server.
+/// One engine that is an inference server.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngineSettings {
     pub kind: EngineKind,
-    /// Program and arguments, one element each, for an engine that is started for each experiment. `{name}` in an element
-    /// stands for an argument, or for what the service fills in itself: `{model_path}`,
-    /// `{port}`, `{context}`, `{gpus}` and `{threads}`.
+    /// Program and arguments, one element each, for an engine that is started for each experiment. `{name}` in an
+    /// element is replaced by the argument of that name, or by a value of the service: `{model_path}`, `{port}`,
+    /// `{context}`, `{gpus}` or `{threads}`.
     #[serde(default)]
     pub command: Vec<String>,
-    /// Address of an engine that runs already.
+    /// URL of an engine that runs already.
     #[serde(default)]
     pub endpoint: String,
-    /// The path that answers 200 once the server is ready; `/v1/models` where it is empty.
+    /// Path that responds with 200 once the server is ready; `/v1/models` if empty.
     #[serde(default)]
     pub health: String,
-    /// Seconds that the server may take to be ready.
+    /// Maximum time in seconds until the server is ready.
     #[serde(default = "default_ready_sec")]
     pub ready_sec: u32,
-    /// What a submission may set.
+    /// Arguments that a submission may set.
     #[serde(default)]
     pub arguments: BTreeMap<String, Argument>,
-    /// Variables of the service's own environment that the engine gets.
+    /// Environment variables of the service that are passed to the engine.
     #[serde(default)]
     pub environment: Vec<String>,
-    /// The model's name for the server; the one that it serves where it is empty.
+    /// Name of the model on the server; if empty, the model that it serves.
     #[serde(default)]
     pub model_name: String,
-    /// The model's files, for an attached engine whose FLOPs are to be counted.
+    /// Files of the model, needed to count the FLOPs of an engine that runs already.
     #[serde(default)]
     pub model_path: PathBuf,
-    /// File that holds the server's key.
+    /// File with the API key of the server.
     #[serde(default)]
     pub api_key_file: PathBuf,
-    /// The unit whose processes the engine is.
+    /// Systemd unit whose processes are the engine.
     #[serde(default)]
     pub systemd_unit: String,
-    /// File that holds the pid of the engine.
+    /// File with the PID of the engine.
     #[serde(default)]
     pub pid_file: PathBuf,
 }
 
-/// What a server speaks.
+/// Protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineKind {
-    /// OpenAI's API: vLLM, SGLang, llama.cpp, TGI, Ollama and others.
+    /// The OpenAI API: vLLM, SGLang, llama.cpp, TGI, Ollama and others.
     Openai,
 }
 
@@ -73,12 +73,12 @@ fn default_ready_sec() -> u32 {
 }
 
 impl EngineSettings {
-    /// Returns whether it is started for each experiment.
+    /// Returns whether the service starts the engine for each experiment.
     pub fn is_managed(&self) -> bool {
         !self.command.is_empty()
     }
 
-    /// Returns it as it is offered to who submits.
+    /// Returns the description of the engine for submitters.
     pub fn offered(&self, name: &str) -> OfferedServer {
         OfferedServer {
             name: name.to_owned(),
@@ -88,7 +88,8 @@ impl EngineSettings {
         }
     }
 
-    /// Returns the command with every `{name}` filled in: by what `own` has for the service's own names, and by the arguments.
+    /// Returns the command with every `{name}` replaced by the argument of that name, or else by the service's value in
+    /// `own`.
     pub fn filled_command(&self, own: &BTreeMap<&str, String>, arguments: &ArgumentValues) -> Vec<String> {
         let fill = |element: &String| {
             let mut filled = String::new();
@@ -121,16 +122,16 @@ impl EngineSettings {
         let mut problem = |text: String| problems.push(format!("engines.{name}: {text}"));
         if TAKEN.contains(&name) {
             problem(format!(
-                "the name is taken; accepted is any but {}",
+                "the name is reserved; accepted is any name except {}",
                 TAKEN.join(" and ")
             ));
         }
         if !is_name(name) {
-            problem("the name has other characters than letters, digits, '-', '_' and '.'".to_owned());
+            problem("the name is invalid; accepted are up to 100 letters, digits, '-', '_' and '.'".to_owned());
         }
         match (self.is_managed(), self.endpoint.is_empty()) {
-            (true, false) => problem("it has both command and endpoint; accepted is one of the two".to_owned()),
-            (false, true) => problem("it has neither command nor endpoint; accepted is one of the two".to_owned()),
+            (true, false) => problem("it has both command and endpoint; accepted is one of them".to_owned()),
+            (false, true) => problem("it has neither command nor endpoint; one of them is needed".to_owned()),
             (false, false) => {
                 if let Err(error) = self.endpoint.parse::<Endpoint>() {
                     problem(format!("endpoint {} {error}", quoted(&self.endpoint)));
@@ -139,7 +140,7 @@ impl EngineSettings {
             (true, true) => {}
         }
         if !self.is_managed() && !self.arguments.is_empty() {
-            problem("arguments need a command; what runs already has its own".to_owned());
+            problem("arguments need a command; an engine that runs already has its own".to_owned());
         }
         let of_attached = [
             ("systemd_unit", !self.systemd_unit.is_empty()),
@@ -150,7 +151,7 @@ impl EngineSettings {
             .into_iter()
             .filter(|(_, is_set)| *is_set && self.is_managed())
         {
-            problem(format!("{option} is for an engine with endpoint; leave it out"));
+            problem(format!("{option} is for an engine with endpoint; remove it"));
         }
         if !self.health.is_empty() && !self.health.starts_with('/') {
             problem(format!(
@@ -163,13 +164,13 @@ impl EngineSettings {
         }
         if self.arguments.len() > MAX_ARGUMENTS {
             problem(format!(
-                "it has {} arguments; accepted are {MAX_ARGUMENTS}",
+                "it has {} arguments; accepted are at most {MAX_ARGUMENTS}",
                 self.arguments.len()
             ));
         }
         for variable in self.environment.iter().filter(|variable| is_own_variable(variable)) {
             problem(format!(
-                "environment has {variable}, which is the service's own; accepted is any other"
+                "environment has {variable}, a variable of the service; accepted is any other"
             ));
         }
         problems.extend(self.argument_problems(name));
@@ -182,10 +183,10 @@ impl EngineSettings {
             let mut problem = |text: &str| problems.push(format!("engines.{name}.arguments.{argument}: {text}"));
             let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             if argument.is_empty() || !argument.chars().all(is_word) {
-                problem("the name has other characters than lower-case letters, digits and '_'");
+                problem("the name is invalid; accepted are lower-case letters, digits and '_'");
             }
             if OWN_PLACEHOLDERS.contains(&argument.as_str()) && argument != "context" {
-                problem("the service fills it in itself; accepted is another name");
+                problem("the service fills in this placeholder; accepted is another name");
             }
             if takes.accept(&takes.default_value()).is_none() {
                 problem(&format!(
@@ -207,10 +208,10 @@ impl EngineSettings {
                 Argument::Choice { .. } => false,
             };
             if may_be_negative && self.command.iter().any(|element| element.starts_with(&starts_with_it)) {
-                problem("it may be negative, so that the element begins with '-'; write --option={name}");
+                problem("a negative value would make the element begin with '-'; write it as --option={name}");
             }
             if !self.command.iter().any(|element| element.contains(&starts_with_it)) {
-                problem("no element of the command has it");
+                problem("no element of the command contains it");
             }
         }
         for placeholder in self.command.iter().flat_map(|element| placeholders(element)) {
@@ -218,7 +219,7 @@ impl EngineSettings {
             if !is_known {
                 let own = OWN_PLACEHOLDERS.join(", ");
                 problems.push(format!(
-                    "engines.{name}.command has {{{placeholder}}}, which nothing fills in; accepted are {own} and its arguments"
+                    "engines.{name}.command has {{{placeholder}}}, which is not defined; accepted are {own} and the engine's arguments"
                 ));
             }
         }
@@ -226,7 +227,7 @@ impl EngineSettings {
     }
 }
 
-/// Returns the names in braces.
+/// Returns the names of the placeholders in an element.
 fn placeholders(element: &str) -> impl Iterator<Item = &str> {
     element.split('{').skip(1).filter_map(|rest| {
         let (name, _) = rest.split_once('}')?;
@@ -240,13 +241,13 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && name.chars().all(is_good)
 }
 
-/// The service's own variables, of which some hold secrets.
+/// Returns whether the variable is the service's own; some of these hold secrets.
 fn is_own_variable(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     upper.starts_with("JOULEMARK_") || upper == "DATABASE_URL"
 }
 
-/// Says what the types cannot of every engine.
+/// Returns the problems of all configured engines.
 pub fn problems(engines: &ConfiguredEngines) -> Vec<String> {
     engines
         .iter()
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_kinds_are_read_as_they_are_documented() {
+    fn managed_and_running_engines_are_parsed_as_documented() {
         let engines = read(
             r#"
             [llama-server]
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_filled_in_element_by_element_and_nothing_else_is_read_as_a_name() {
+    fn placeholders_are_replaced_once_and_other_braces_are_kept() {
         let engines = read(
             "[a]\nkind = 'openai'\ncommand = ['srv', '-m{model_path}', '{context}', '{\"x\": {n}}', '{', 'a b;c']\n\
              arguments = {n = {integer = [1, 9], default = 2}, context = {integer = [1, 9], default = 5}}",
@@ -303,15 +304,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_by_its_name() {
+    fn invalid_engines_are_rejected_with_their_names() {
         for (toml, expected) in [
             (
                 "[mistral]\nkind = 'openai'\nendpoint = 'http://127.0.0.1:1'",
-                "the name is taken",
+                "the name is reserved",
             ),
             (
                 "['a b']\nkind = 'openai'\nendpoint = 'http://127.0.0.1:1'",
-                "other characters",
+                "the name is invalid",
             ),
             ("[a]\nkind = 'openai'", "neither command nor endpoint"),
             (
@@ -321,7 +322,7 @@ mod tests {
             ("[a]\nkind = 'openai'\nendpoint = 'https://lab'", "begins with https"),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x', '{shell}']",
-                "has {shell}, which nothing fills in",
+                "has {shell}, which is not defined",
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x']\nhealth = 'health'",
@@ -329,15 +330,15 @@ mod tests {
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x']\nenvironment = ['JOULEMARK_API_KEY']",
-                "the service's own",
+                "a variable of the service",
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x']\nenvironment = ['DATABASE_URL']",
-                "the service's own",
+                "a variable of the service",
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x', '{n}']\narguments = {n = {integer = [-1, 4], default = 0}}",
-                "it may be negative",
+                "a negative value",
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x', '{n}']\narguments = {n = {choice = ['--x'], default = '--x'}}",
@@ -349,11 +350,11 @@ mod tests {
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x']\narguments = {n = {integer = [1, 4], default = 2}}",
-                "no element of the command has it",
+                "no element of the command contains it",
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['{port}']\narguments = {port = {integer = [1, 4], default = 2}}",
-                "the service fills it in itself",
+                "the service fills in this placeholder",
             ),
             (
                 "[a]\nkind = 'openai'\ncommand = ['x']\nsystemd_unit = 'x.service'",

@@ -1,33 +1,36 @@
+//! Options on the cost and the carbon footprint of electricity.
+
 use super::option::section;
 use joulemark_experiment::Spec;
 use joulemark_experiment::report::{GivenNumber, Giver, Tariff};
 use joulemark_measurement::quoted;
 
 section! {
-    /// What electricity costs and emits here, for cost and carbon of results.
+    /// Price and emissions of electricity, from which results get cost and carbon.
     pub struct Footprint with FootprintFlags {
-        /// Price of a kilowatt-hour, a number of 0 or more as a text [default: none].
+        /// Price of a kilowatt-hour, 0 or more [default: none].
         ///
-        /// A submission's own goes before it, as before the three below. Empty: no cost is computed.
+        /// A submission's own value takes precedence, as for the three options below. Numbers are written as strings. If
+        /// empty, no cost is computed.
         electricity_price_per_kwh: String = "";
 
-        /// What the price is in, such as EUR [default: none].
+        /// Currency of the price, e.g. EUR [default: none].
         electricity_currency: String = "";
 
-        /// Grams of CO2 equivalent for a kilowatt-hour, a number of 0 or more as a text [default: none].
+        /// Grams of CO2 equivalent per kilowatt-hour, 0 or more [default: none].
         ///
-        /// Empty: no carbon is computed.
+        /// If empty, no carbon is computed.
         grid_intensity_g_per_kwh: String = "";
 
-        /// Power usage effectiveness of the facility, a number of 1 or more as a text [default: none].
+        /// Power usage effectiveness (PUE) of the facility, 1 or more [default: none].
         ///
-        /// Empty: the facility's own use is in no figure.
+        /// If empty, cost and carbon do not include the facility's overhead.
         pue: String = "";
     }
 }
 
 impl Footprint {
-    /// What the types cannot say. Each message names the option and what is accepted.
+    /// Returns the problems of the options. Each message names the option and what is accepted.
     pub(super) fn problems(&self) -> Vec<String> {
         let numbers = [
             ("electricity_price_per_kwh", &self.electricity_price_per_kwh, 0.0),
@@ -41,7 +44,7 @@ impl Footprint {
         numbers.into_iter().filter_map(problem).collect()
     }
 
-    /// Returns the numbers for an experiment: its own, or else the server's.
+    /// Returns the tariff of an experiment: its own values, or else the server's.
     pub fn tariff(&self, spec: &Spec) -> Tariff {
         let of = |own: Option<f64>, servers: &str| {
             let given = |given_by| move |value| GivenNumber { value, given_by };
@@ -49,7 +52,7 @@ impl Footprint {
                 .or_else(|| number(servers).map(given(Giver::Server)))
         };
         let price = of(spec.electricity_price_per_kwh, &self.electricity_price_per_kwh);
-        // A currency goes with its price.
+        // The server's currency applies only to the server's price.
         let servers_currency = Some(&self.electricity_currency)
             .filter(|currency| !currency.is_empty() && spec.electricity_price_per_kwh.is_none());
         Tariff {
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_or_too_small_is_refused_by_name() {
+    fn a_value_that_is_not_a_number_or_too_small_is_rejected_with_its_name() {
         assert!(of("0.31", "1.2").problems().is_empty() && of("", "").problems().is_empty());
         for (price, pue, name) in [
             ("-1", "", "electricity_price_per_kwh"),

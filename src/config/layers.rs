@@ -1,3 +1,5 @@
+//! Merges defaults, configuration file, environment and flags, and checks the result.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -11,7 +13,7 @@ use toml::{Table, Value};
 use super::{ConfiguredEngines, ServerOption, Settings};
 use joulemark_measurement::quoted;
 
-/// Where a value came from.
+/// Layer that a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     Default,
@@ -31,9 +33,10 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Error of loading the configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration file {path}: {source}")]
+    #[error("the configuration file {path} cannot be read: {source}")]
     Unreadable { path: String, source: std::io::Error },
     #[error("{path} is not TOML: {error}")]
     NotToml { path: String, error: toml::de::Error },
@@ -52,13 +55,13 @@ pub enum ConfigError {
         origin: Origin,
         accepted: &'static str,
     },
-    #[error("the configuration is not usable: {0}")]
+    #[error("the configuration is invalid: {0}")]
     WrongValue(toml::de::Error),
-    #[error("the configuration is not usable: {}", .0.join("; "))]
+    #[error("the configuration is invalid: {}", .0.join("; "))]
     Unusable(Vec<String>),
 }
 
-/// The settings in force, and for each option where its value came from.
+/// The settings in force, and the origin of each value.
 #[derive(Clone, Debug)]
 pub struct Layered {
     pub settings: Settings,
@@ -66,18 +69,18 @@ pub struct Layered {
     pub values: Table,
 }
 
-/// Lays `flags` over this process's environment, that over the file that `config` or else JOULEMARK_CONFIG names, and
-/// that over the defaults.
+/// Loads the settings from `flags`, this process's environment, the file given by `config` or JOULEMARK_CONFIG, and the
+/// defaults.
 ///
 /// # Errors
-/// As [`load`].
+/// Returns an error as [`load`] does.
 pub fn load_here(config: Option<&Path>, flags: &impl Serialize) -> Result<Layered, ConfigError> {
     let flags = Table::try_from(flags).map_err(ConfigError::Flags)?;
     let variable = std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from);
     load(config.or(variable.as_deref()), |name| std::env::var(name).ok(), flags)
 }
 
-/// What commands other than `serve` read.
+/// Variables that subcommands other than `serve` read.
 const OTHERS_VARIABLES: [&str; 5] = [
     "JOULEMARK_CONFIG",
     "JOULEMARK_SERVER",
@@ -86,10 +89,10 @@ const OTHERS_VARIABLES: [&str; 5] = [
     "JOULEMARK_CACERT",
 ];
 
-/// Refuses a variable that looks like ours and that no command knows, as a file's unknown key is refused.
+/// Rejects variables that begin with JOULEMARK_ and that no subcommand reads, so that a typing error is noticed.
 ///
 /// # Errors
-/// [`ConfigError::UnknownOption`] names the first by its name.
+/// Returns [`ConfigError::UnknownOption`] with the first such variable.
 pub fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
     let own = Settings::options().flat_map(ServerOption::variables);
     let known = own.filter(|name| name.starts_with("JOULEMARK_")).collect::<Vec<_>>();
@@ -105,13 +108,13 @@ pub fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(
     }
 }
 
-/// The table of the file whose parts are engines; every other key is an option.
+/// Key of the table of engines in the file; every other key is an option.
 const ENGINES: &str = "engines";
 
-/// Lays `flags` over the environment over the file over the defaults.
+/// Merges the layers: flags override the environment, which overrides the file, which overrides the defaults.
 ///
 /// # Errors
-/// [`ConfigError`] names the option, the layer that it came from and what is accepted.
+/// Returns a [`ConfigError`] that names the option, its layer and what is accepted.
 pub fn load(
     file: Option<&Path>,
     environment: impl Fn(&str) -> Option<String>,
@@ -200,8 +203,8 @@ fn accepted(like: &Value) -> &'static str {
     match like {
         Value::Integer(_) => "an integer",
         Value::Boolean(_) => "true or false",
-        Value::Array(_) => "a list of texts",
-        _ => "a text",
+        Value::Array(_) => "a list of strings",
+        _ => "a string",
     }
 }
 
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    fn a_flag_overrides_the_environment_which_overrides_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("joulemark.toml");
         std::fs::write(&file, "models_dir = 'a'\nlog = 'a'\nmax_attempts = 7\n").unwrap();
@@ -252,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_projects_own_database_variable_comes_before_the_general_one() {
+    fn joulemark_database_url_overrides_database_url() {
         let both = |name: &str| match name {
             "JOULEMARK_DATABASE_URL" => Some("sqlite://own.db".to_owned()),
             "DATABASE_URL" => Some("postgres://general".to_owned()),
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_no_command_knows_is_refused_and_another_command_s_is_not() {
+    fn a_variable_that_no_subcommand_reads_is_rejected() {
         let names = |names: &[&str]| {
             names
                 .iter()

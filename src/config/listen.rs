@@ -1,3 +1,5 @@
+//! The option `listen`.
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +10,8 @@ use thiserror::Error;
 
 const SOCKET_SCHEME: &str = "unix:";
 
-/// Where the API is served: `127.0.0.1:8080`, or `unix:/run/joulemark/http.sock` for whom that file lets in.
+/// Where the API listens: an address such as `127.0.0.1:8080`, or a Unix socket such as
+/// `unix:/run/joulemark/http.sock`, which the permissions of the file protect.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Listen {
@@ -16,12 +19,13 @@ pub enum Listen {
     Socket(PathBuf),
 }
 
+/// Error for a text that is neither an address with a port nor a socket.
 #[derive(Debug, Error)]
-#[error("{} is no place to listen; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and unix:/PATH", quoted(.0))]
-pub struct NoPlaceToListen(String);
+#[error("{} cannot be listened on; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and unix:/PATH", quoted(.0))]
+pub struct InvalidListen(String);
 
 impl Listen {
-    /// Whether only programs of this host reach it.
+    /// Returns whether only programs of this host can connect.
     pub fn is_of_this_host(&self) -> bool {
         match self {
             Self::Address(address) => address.ip().is_loopback(),
@@ -31,14 +35,14 @@ impl Listen {
 }
 
 impl TryFrom<String> for Listen {
-    type Error = NoPlaceToListen;
+    type Error = InvalidListen;
 
-    fn try_from(text: String) -> Result<Self, NoPlaceToListen> {
+    fn try_from(text: String) -> Result<Self, InvalidListen> {
         let read = match text.strip_prefix(SOCKET_SCHEME) {
             Some(path) => path.starts_with('/').then(|| Self::Socket(PathBuf::from(path))),
             None => text.parse().ok().map(Self::Address),
         };
-        read.ok_or(NoPlaceToListen(text))
+        read.ok_or(InvalidListen(text))
     }
 }
 
@@ -56,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_to_listen_is_written_as_it_was_read() {
+    fn an_address_or_socket_is_displayed_as_it_was_parsed() {
         for (text, is_of_this_host) in [
             ("127.0.0.1:8080", true),
             ("[::1]:0", true),
@@ -70,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_an_address_nor_a_full_path_is_refused_with_what_is_accepted() {
+    fn other_text_is_rejected_with_what_is_accepted() {
         for text in ["", "8080", "localhost:8080", "unix:", "unix:here.sock", "/run/x.sock"] {
             let error = Listen::try_from(text.to_owned()).unwrap_err().to_string();
             assert!(

@@ -1,28 +1,30 @@
-/// One option of the server. A section declares it, once, and all else is read from here: flag, variable, key of the
-/// file, default and reference.
+//! Declares the options of the server. Flag, environment variable, key in the file, default and reference all come from
+//! one declaration.
+
+/// One option of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerOption {
-    /// Key in the file; the flag and the variable have the same name in their own spelling.
+    /// Key in the file. Flag and variable are derived from it.
     pub name: &'static str,
-    /// Documentation, a line each, as written in the source. Its first paragraph is the flag's help.
+    /// Documentation, line by line. The first paragraph is the help of the flag.
     pub documentation: &'static str,
-    /// Default, as TOML writes it.
+    /// Default value, in TOML.
     pub default: &'static str,
-    /// Variable that others have for the same thing, read when the option's own is not set.
+    /// General variable, such as DATABASE_URL, that is read when the option's own is not set.
     pub other_variable: Option<&'static str>,
-    /// Smallest value that is accepted.
+    /// Minimum value.
     pub minimum: Option<i64>,
 }
 
 impl ServerOption {
-    /// Returns the environment variables of the option, the one that wins first.
+    /// Returns the environment variables of the option, in order of precedence.
     pub fn variables(&self) -> impl Iterator<Item = String> {
         let own = format!("JOULEMARK_{}", self.name.to_uppercase());
         std::iter::once(own).chain(self.other_variable.map(str::to_owned))
     }
 
-    /// Returns what `--help` says: the first paragraph, and the default where neither the paragraph nor the kind of
-    /// option says it.
+    /// Returns the text for `--help`: the first paragraph, and the default unless the paragraph names it or it is
+    /// empty.
     pub fn help(&self) -> String {
         let lines = self.documentation.lines().map(str::trim);
         let text = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
@@ -35,13 +37,15 @@ impl ServerOption {
     }
 }
 
-/// Declares a section of the settings: the struct of its values, that of its flags, and `OPTIONS`, which describes them.
+/// Declares a section of the settings: the struct of its values, the struct of its flags, and `OPTIONS`, which
+/// describes its options.
 ///
-/// An option is its documentation, `name: Type = default` with the default as TOML writes it, and what holds for few:
-/// `as Kept` when the value is kept as another type than the flag's, `also` another variable, `at least` a minimum.
+/// An option consists of its documentation and `name: Type = default`, with the default in TOML. Optional are `as
+/// Parsed` for a value that is parsed into another type than the flag's, `also` for a general variable, and `at least`
+/// for a minimum.
 macro_rules! section {
-    (@kept $given:ty) => { $given };
-    (@kept $given:ty as $kept:ty) => { $kept };
+    (@parsed $given:ty) => { $given };
+    (@parsed $given:ty as $parsed:ty) => { $parsed };
     (@some) => { None };
     (@some $value:literal) => { Some($value) };
     (
@@ -50,7 +54,7 @@ macro_rules! section {
             $(
                 $(#[doc = $line:literal])+
                 $(#[arg($($arg:tt)+)])?
-                $name:ident: $given:ty $(as $kept:ty)? = $default:tt
+                $name:ident: $given:ty $(as $parsed:ty)? = $default:tt
                     $(, also $variable:literal)? $(, at least $minimum:literal)?;
             )+
         }
@@ -58,7 +62,7 @@ macro_rules! section {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
         pub struct $section {
-            $($(#[doc = $line])+ pub $name: $crate::config::option::section!(@kept $given $(as $kept)?),)+
+            $($(#[doc = $line])+ pub $name: $crate::config::option::section!(@parsed $given $(as $parsed)?),)+
         }
 
         // No doc comment: clap would show it as the description of every command that these flags are part of.

@@ -1,20 +1,23 @@
+//! Options on power limits and clocks.
+
 use joulemark_power_control::PowerControl;
 
 use super::option::section;
 
 section! {
-    /// Who sets power limits and clocks.
+    /// Options on power limits and clocks.
     pub struct Power with PowerFlags {
-        /// Who sets the power limits and clocks that experiments ask for: `nvml` or `zeusd:SOCKET` [default: nobody].
+        /// Program that sets the power limits and clocks which experiments request: `nvml` or `zeusd:SOCKET` [default:
+        /// none].
         ///
-        /// Setting needs root, which the service has not: `zeusd:/run/zeusd/zeusd.sock` asks the daemon zeusd 0.5, which
-        /// has it; `nvml` sets directly, for a server that may. Without it such experiments are refused.
+        /// Setting them needs root. `zeusd:/run/zeusd/zeusd.sock` asks the daemon zeusd 0.5, which has it; `nvml` sets
+        /// them directly, if the service has it. Without this option such experiments are rejected.
         power_control: String = "";
     }
 }
 
 impl Power {
-    /// What the types cannot say. Each message names the option and what is accepted.
+    /// Returns the problem of the option, if any. The message names the option and what is accepted.
     pub(super) fn problems(&self) -> Option<String> {
         self.read().err().map(|problem| format!("power_control {problem}"))
     }
@@ -26,7 +29,7 @@ impl Power {
         }
     }
 
-    /// Returns who sets; `None` for nobody.
+    /// Returns the power control; `None` when none is configured.
     pub fn control(&self) -> Option<PowerControl> {
         self.read().unwrap_or_default()
     }

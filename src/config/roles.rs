@@ -1,4 +1,4 @@
-//! Roles of those whom a trusted proxy names, by their names and their groups.
+//! Roles of users whom a trusted proxy names, by user and by group.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use joulemark_experiment::access::Role;
 use joulemark_measurement::quoted;
 
 impl Access {
-    /// Says what does not go together, or cannot be read, of the options on roles.
+    /// Returns the problems of the options on roles.
     pub(super) fn role_problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (option, items) in [("user_role", &self.user_role), ("group_role", &self.group_role)] {
@@ -19,17 +19,14 @@ impl Access {
                         quoted(item)
                     )),
                     Some((name, _)) if seen.contains(&name) => {
-                        problems.push(format!(
-                            "{option} has {} twice; accepted is one role of each",
-                            quoted(name)
-                        ));
+                        problems.push(format!("{option} has {} twice; give each name one role", quoted(name)));
                     }
                     Some((name, _)) => seen.push(name),
                 }
             }
             if !items.is_empty() && self.identity_header.is_empty() {
                 problems.push(format!(
-                    "{option} needs identity_header, in which the proxy names users; a key has its own role"
+                    "{option} needs identity_header, in which the proxy names users; keys have roles of their own"
                 ));
             }
         }
@@ -37,7 +34,7 @@ impl Access {
             problems.push("group_role needs identity_groups_header, in which the proxy names groups".to_owned());
         }
         if !self.identity_groups_header.is_empty() && self.identity_header.is_empty() {
-            problems.push("identity_groups_header needs identity_header, which names whose groups they are".to_owned());
+            problems.push("identity_groups_header needs identity_header, which names the user".to_owned());
         }
         if !self.identity_groups_header.is_empty()
             && self.identity_groups_header.eq_ignore_ascii_case(&self.identity_header)
@@ -47,10 +44,12 @@ impl Access {
         problems
     }
 
+    /// Returns the roles of users, by name.
     pub fn user_roles(&self) -> BTreeMap<String, Role> {
         roles(&self.user_role)
     }
 
+    /// Returns the roles of groups, by name.
     pub fn group_roles(&self) -> BTreeMap<String, Role> {
         roles(&self.group_role)
     }
@@ -61,7 +60,7 @@ fn roles(items: &[String]) -> BTreeMap<String, Role> {
     items.map(|(name, role)| (name.to_owned(), role)).collect()
 }
 
-/// Reads NAME=ROLE. A name may have equals signs, a role has none.
+/// Parses NAME=ROLE. The name may contain equals signs.
 fn read(item: &str) -> Option<(&str, Role)> {
     let (name, role) = item.rsplit_once('=')?;
     let role = role.parse().ok()?;
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_read_by_name_and_by_group() {
+    fn roles_are_parsed_by_user_and_by_group() {
         let toml = format!(
             "{BEHIND}identity_groups_header = 'X-Groups'\nuser_role = ['ada=admin', 'a=b=reader']\n\
              group_role = ['lab members=submitter']"
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_that_would_do_nothing_or_cannot_be_read_are_refused() {
+    fn roles_without_effect_and_invalid_roles_are_rejected() {
         for (toml, expected) in [
             ("user_role = ['ada=root']", "accepted is NAME=ROLE"),
             ("user_role = ['=admin']", "accepted is NAME=ROLE"),

@@ -1,3 +1,5 @@
+//! The settings of the server, composed of sections.
+
 use clap::Args;
 use serde::{Deserialize as _, Serialize};
 use toml::Table;
@@ -14,7 +16,7 @@ use super::power::{Power, PowerFlags};
 use super::service::{Service, ServiceFlags};
 use super::telemetry::{Telemetry, TelemetryFlags};
 
-/// The value of every option, by section. An option stands in its section's file and nowhere else.
+/// Values of all options, by section. Each option is declared only in the file of its section.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub service: Service,
@@ -26,7 +28,7 @@ pub struct Settings {
     pub limits: Limits,
     pub callback: Callback,
     pub telemetry: Telemetry,
-    /// `[engines.NAME]` of the file, which no variable and no flag can say.
+    /// Engines of the configuration file, which have no variables and flags.
     pub engines: ConfiguredEngines,
 }
 
@@ -79,7 +81,7 @@ impl Settings {
         sections.into_iter().flatten()
     }
 
-    /// Reads the settings; each section takes its own keys.
+    /// Parses the settings; each section takes its own keys.
     pub(super) fn read(values: &Table) -> Result<Self, toml::de::Error> {
         Ok(Self {
             service: Service::deserialize(values.clone())?,
@@ -95,7 +97,7 @@ impl Settings {
         })
     }
 
-    /// What the types cannot say. Each message names the option and what is accepted.
+    /// Returns the problems of the values. Each message names the option and what is accepted.
     pub(super) fn problems(&self, values: &Table) -> Vec<String> {
         let too_low = Self::options().filter_map(|ServerOption { name, minimum, .. }| {
             let (value, minimum) = (values[*name].as_integer()?, (*minimum)?);

@@ -1,32 +1,35 @@
+//! Options on the log and on traces.
+
 use serde::Deserialize;
 
 use super::option::section;
 use joulemark_measurement::quoted;
 
 section! {
-    /// What the server tells of itself.
+    /// Options on the log and on traces.
     pub struct Telemetry with TelemetryFlags {
-        /// Collector that takes OpenTelemetry traces by OTLP over HTTP, such as http://127.0.0.1:4318 [default: none].
+        /// Collector of OpenTelemetry traces by OTLP over HTTP, e.g. http://127.0.0.1:4318 [default: none].
         ///
-        /// It is the collector's base URL: traces go to /v1/traces under it. OTEL_EXPORTER_OTLP_ENDPOINT is read when
-        /// JOULEMARK_OTLP_ENDPOINT is not set. Empty: no traces, at no cost.
+        /// This is the base URL: traces are sent to /v1/traces below it. OTEL_EXPORTER_OTLP_ENDPOINT is read if
+        /// JOULEMARK_OTLP_ENDPOINT is not set. If empty, no traces are recorded.
         otlp_endpoint: String = "", also "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-        /// human or json.
+        /// Format of the log: human or json.
         log_format: String as LogFormat = "human";
 
-        /// Log what workers and engines print and say, and the messages of panics.
+        /// Log the output of workers and engines, and the messages of panics.
         ///
-        /// They may quote prompts. Otherwise the log has reason, rank and phase of a failure, and a panic's place; the
-        /// experiment's own `failure` has all of it, for those who may read its prompts.
+        /// They may quote prompts. Otherwise the log has the reason, rank and phase of a failure and the location of a
+        /// panic. The experiment's `failure` always has the full output, for users who may read its prompts.
         #[arg(num_args = 0..=1, default_missing_value = "true")]
         log_worker_output: bool = false;
 
-        /// Filter of the log, in tracing-subscriber's syntax.
+        /// Filter of the log, in the syntax of tracing-subscriber.
         log: String = "info";
     }
 }
 
+/// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
@@ -35,7 +38,7 @@ pub enum LogFormat {
 }
 
 impl Telemetry {
-    /// What the types cannot say. Each message names the option and what is accepted.
+    /// Returns the problem of the options, if any. The message names the option and what is accepted.
     pub(super) fn problems(&self) -> Option<String> {
         let endpoint = &self.otlp_endpoint;
         let host = endpoint

@@ -1,20 +1,20 @@
-//! What one submitter may have: the limits for all, and those that the admin names for one.
+//! Limits of one submitter: the general ones, and those that `user_limit` sets.
 
 use super::limits::{Limits, unless_zero};
 use joulemark_measurement::quoted;
 
-/// What a submitter may have; `None` is without limit.
+/// Limits of one submitter; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UserLimits {
-    /// Experiments that wait or run.
+    /// Maximum number of queued and running experiments.
     pub unfinished: Option<u64>,
-    /// In seven days.
+    /// Maximum device-hours in seven days.
     pub device_hours: Option<u64>,
-    /// In seven days.
+    /// Maximum energy in seven days.
     pub joules: Option<u64>,
 }
 
-/// One of `user_limit`.
+/// One entry of `user_limit`.
 struct Exception<'a> {
     name: &'a str,
     option: &'a str,
@@ -28,7 +28,7 @@ const OPTIONS: [&str; 3] = [
 ];
 
 impl Exception<'_> {
-    /// Reads NAME:OPTION=VALUE. A name may have colons, an option has none.
+    /// Parses NAME:OPTION=VALUE. The name may contain colons.
     fn read(text: &str) -> Option<Exception<'_>> {
         let (name, limit) = text.rsplit_once(':')?;
         let (option, value) = limit.split_once('=')?;
@@ -39,20 +39,20 @@ impl Exception<'_> {
 }
 
 impl Limits {
-    /// Says which of the limits of one submitter cannot be read, or are given twice.
+    /// Returns the entries of `user_limit` that are invalid or given twice.
     pub(super) fn user_limit_problems(&self) -> Vec<String> {
         let (mut problems, mut seen) = (Vec::new(), Vec::new());
         for text in &self.user_limit {
             match Exception::read(text) {
                 None => problems.push(format!(
-                    "user_limit has {}; accepted is NAME:OPTION=VALUE, with a whole number and one of {}, such as \
+                    "user_limit has {}; accepted is NAME:OPTION=VALUE, where VALUE is a whole number and OPTION is one of {}, such as \
                      ada:max_joules_per_week=5000000",
                     quoted(text),
                     OPTIONS.join(", ")
                 )),
                 Some(Exception { name, option, .. }) if seen.contains(&(name, option)) => {
                     problems.push(format!(
-                        "user_limit has {option} of {} twice; accepted is one",
+                        "user_limit has {option} of {} twice; give it once",
                         quoted(name)
                     ));
                 }
@@ -62,7 +62,7 @@ impl Limits {
         problems
     }
 
-    /// Returns what a submitter may have.
+    /// Returns the limits of a submitter.
     pub fn of_user(&self, name: &str) -> UserLimits {
         let exceptions = self.user_limit.iter().filter_map(|text| Exception::read(text));
         let own: Vec<_> = exceptions.filter(|exception| exception.name == name).collect();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_submitter_s_limit_goes_before_that_of_all_and_0_is_none() {
+    fn a_submitters_own_limit_replaces_the_general_one_and_0_means_no_limit() {
         let limits = loaded(
             "max_unfinished_per_user = 10\nmax_device_hours_per_week = 5\nuser_limit = ['Ada L:max_unfinished_per_user=3',
              'a:b:max_joules_per_week=7', 'a:b:max_device_hours_per_week=0']",
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_cannot_be_read_is_refused_with_what_is_accepted() {
+    fn an_invalid_limit_is_rejected_with_what_is_accepted() {
         for wrong in [
             "ada",
             "ada:max_queued=1",

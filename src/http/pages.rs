@@ -1,6 +1,6 @@
-//! Pages for people: HTML of the same values that the API answers as JSON, one view a file, from templates in `templates/`.
-//! Links are relative, so that they hold below whatever prefix a proxy puts before them. Every figure is there without
-//! JavaScript; the one script (`pages/joulemark.js`) only follows what changes.
+//! HTML pages of the same values that the API returns as JSON, one module for each view, with templates in
+//! `templates/`. Links are relative, so that they work below any path prefix of a proxy. Every figure is shown without
+//! JavaScript; the script `pages/joulemark.js` only updates what changes.
 
 mod assets;
 mod compare;
@@ -35,8 +35,8 @@ pub use problems::show_problems;
 use super::state::AppState;
 use crate::number;
 
-/// Scripts and styles are files of this program, requests and forms go to this server alone, and no other page may frame
-/// these.
+/// Content security policy: scripts and styles come from this program, requests and forms go to this server only, and
+/// no other page may frame these.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -48,7 +48,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// The views, and the files that they load.
+/// Returns the routes of the pages and of their assets.
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))

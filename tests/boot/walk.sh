@@ -96,7 +96,7 @@ expect "another user of the host does not reach the socket" "Couldn't connect|Pe
 
 # The engine, as the user of the service sees it. The doctor fails where nothing measures energy, as in here.
 expect "the doctor names the engine that works" \
-  'works  mistral [0-9.]+ \(/usr/local/libexec/joulemark/joulemark-mistral\), built for the CPU alone$' \
+  'works  mistral [0-9.]+ \(/usr/local/libexec/joulemark/joulemark-mistral\), built for the CPU only$' \
   "$(sudo -u joulemark joulemark doctor | sed -n '/^Engines$/,/^$/p' || true)"
 
 # RAPL, which a virtual machine has not: a tree of files with the rule's owner and mode

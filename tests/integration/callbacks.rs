@@ -267,7 +267,7 @@ async fn a_server_without_a_list_calls_nobody_and_one_without_a_secret_does_not_
         "--callback-secret-file",
         short.to_str().unwrap(),
     ]);
-    assert!(text.contains("9 bytes; accepted are 16 or more"), "{text}");
+    assert!(text.contains("9 bytes; it needs at least 16"), "{text}");
 }
 
 #[tokio::test]

@@ -201,7 +201,7 @@ async fn the_list_is_filtered_and_goes_over_pages() {
         "{}",
         table.out
     );
-    assert!(table.errors.contains("--all shows them"), "{}", table.errors);
+    assert!(table.errors.contains("use --limit N or --all"), "{}", table.errors);
     let said = run(&server.url, &["list", "--label", "half"]).ended(2);
     assert!(said.errors.contains("accepted is NAME=VALUE"), "{}", said.errors);
 }

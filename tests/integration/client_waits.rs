@@ -184,7 +184,7 @@ async fn a_submission_whose_answer_is_lost_is_sent_again_and_is_there_once() {
         })
         .collect();
     assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
-    assert!(said.errors.contains("trying again in "), "{}", said.errors);
+    assert!(said.errors.contains("retrying in "), "{}", said.errors);
     let (_, page) = server.get("/v1/experiments").await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page:#}");
     assert_eq!(page["items"][0]["id"], said.lines()[0]["id"]);
@@ -296,7 +296,7 @@ async fn a_redirect_and_a_strangers_answer_are_told_from_the_servers() {
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
             3,
-            "no joulemark server",
+            "not a joulemark server",
         ),
         (
             "HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\n<h1>404</h1>",

@@ -48,11 +48,11 @@ fn a_bad_option_is_refused_by_name() {
         (vec!["config", "--listen", "nowhere"], "listen"),
         (
             vec!["config", "--database-url", "mysql://x"],
-            "database_url is neither sqlite://PATH nor postgres://",
+            "database_url is invalid; accepted are sqlite://PATH and postgres://",
         ),
         (
             vec!["config", "--config", "/does/not/exist.toml"],
-            "cannot read the configuration file",
+            "the configuration file /does/not/exist.toml cannot be read",
         ),
         (vec!["serve", "--log-format", "loud"], "log_format"),
     ] {

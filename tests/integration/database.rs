@@ -59,7 +59,7 @@ async fn assert_checked_and_pruned(server: &Server, url: &str) {
     assert!(good && text.contains("all raw data is kept"), "{text}");
     let (good, text) = db(url, &["prune", "--retention-bytes", "1", "--vacuum"]);
     assert!(
-        good && text.contains("of 1 experiments") && text.contains("0 bytes are kept"),
+        good && text.contains("of 1 experiments") && text.contains("0 bytes of raw data are kept"),
         "{text}"
     );
     let (status, problem) = server.get(&format!("/v1/experiments/{id}/timeseries")).await;
@@ -86,7 +86,7 @@ async fn an_sqlite_database_is_checked_backed_up_and_pruned_beside_its_server() 
     let (good, text) = db(&url, &["backup", copy.to_str().unwrap()]);
     assert!(good, "{text}");
     let (good, text) = db(&url, &["backup", copy.to_str().unwrap()]);
-    assert!(!good && text.contains("is there already"), "{text}");
+    assert!(!good && text.contains("already exists"), "{text}");
     let (good, text) = db(&format!("sqlite://{}", copy.display()), &["check"]);
     assert!(good && text.contains("1 completed"), "{text}");
     server.cancel(&id).await;

@@ -65,7 +65,7 @@ async fn what_runs_and_what_waits_is_shown_with_power_and_why() {
     ] {
         assert!(html.contains(shown), "{shown} in {html}");
     }
-    let held = format!("its devices, which are held by <a href=\"./experiments/{running}\">synthetic:decode_ms=50</a>");
+    let held = format!("devices that are used by <a href=\"./experiments/{running}\">synthetic:decode_ms=50</a>");
     assert!(html.contains(&held), "{held} in {html}");
     for id in [waiting, running] {
         server.cancel(&id).await;

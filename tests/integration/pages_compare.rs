@@ -83,7 +83,7 @@ async fn a_comparison_shows_the_ratios_of_the_api_and_what_differs() {
         "<span class=\"badge worse\">worse</span>",
         "<code>experiment.model_name</code>",
         "synthetic:prefill_ms=4,decode_ms=12</td>",
-        "0 s is where each result",
+        "At 0 s the first measured cycle",
         "two estimates are compared",
     ] {
         assert!(html.contains(words), "{words} is not in:\n{html}");
@@ -113,7 +113,7 @@ async fn bad_results_are_named_beside_their_field_and_fewer_than_two_ask_which()
     assert!(html.contains("Choose at least two results") && html.contains(&format!("name=\"ids\" value=\"{id}\"")));
     let (status, html) = page(&server, &format!("/compare?ids={id}")).await;
     assert!(
-        status == StatusCode::OK && html.contains("One is chosen already"),
+        status == StatusCode::OK && html.contains("One result is selected"),
         "{html}"
     );
     let nobody = "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11";
@@ -260,7 +260,7 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
     let (_, html) = page(&server, &format!("/sweeps/{id}")).await;
     for words in [
         "the most output_tokens with mean_ttft_ms below 100000",
-        "The search is done",
+        "The search is complete",
         "point 1</a>, max_output_tokens 4",
     ] {
         assert!(html.contains(words), "{words} is not in:\n{html}");
@@ -287,7 +287,7 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
         (
             format!("/sweeps/{id}?figure=goodput"),
             StatusCode::BAD_REQUEST,
-            "no metric of the table".to_owned(),
+            "not a metric of the table".to_owned(),
         ),
         (
             "/sweeps?cursor=x".to_owned(),
@@ -326,9 +326,7 @@ async fn only_who_may_sees_and_has_the_button_that_cancels() {
             && of_ada.contains("data-events=\"../v1/events\"")
     );
     assert!(!of_reader.contains("/cancel\""), "{of_reader}");
-    assert!(
-        of_reader.contains("4 prompts are not shown to you") || of_reader.contains("2 prompts are not shown to you")
-    );
+    assert!(of_reader.contains("4 prompts are missing") || of_reader.contains("2 prompts are missing"));
     let stays = reqwest::Client::builder()
         .redirect(Policy::none())
         .build()

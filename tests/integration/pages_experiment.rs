@@ -356,7 +356,7 @@ async fn anothers_prompts_are_on_no_page_of_a_reader() {
         let (own, others) = (read(&path, &ada).await, read(&path, &rae).await);
         assert!(own.contains(secret), "{path}");
         assert!(
-            !others.contains(secret) && others.contains("1 prompts are left out"),
+            !others.contains(secret) && others.contains("1 prompts are omitted"),
             "{path}"
         );
         assert!(!others.contains("/cancel\"") && !others.contains("/submit?"), "{path}");
@@ -379,10 +379,13 @@ async fn where_retention_dropped_the_raw_data_the_page_says_so_and_shows_what_is
     assert!(prune.output().expect("it runs").status.success());
     let html = page(&server, &id).await;
     are_the_apis(&html, &server.results(&id).await);
-    assert!(html.contains("were dropped on") && html.contains("jm-bars"), "{html}");
+    assert!(
+        html.contains("deleted the times of single requests on") && html.contains("jm-bars"),
+        "{html}"
+    );
     assert!(!html.contains("jm-gantt") && !html.contains("/bundle\""), "{html}");
     let (status, after, report) = view(&server, &path).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(report.contains("were dropped on"));
+    assert!(report.contains("deleted the times of single requests on"));
     assert_ne!(before[header::ETAG], after[header::ETAG]);
 }

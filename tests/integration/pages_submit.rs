@@ -240,7 +240,7 @@ async fn a_good_form_is_queued_once_and_is_what_the_same_json_is() {
         "{exported}"
     );
     let (_, _, html) = view(&server, "/experiments?engine=mistral").await;
-    assert!(html.contains("No experiment is like that") && html.contains("name=\"engine\" value=\"mistral\""));
+    assert!(html.contains("No experiments found") && html.contains("name=\"engine\" value=\"mistral\""));
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn a_copy_that_nobody_changes_is_the_same_experiment() {
     }
     let (status, _, html) = view(&server, "/submit?from=yesterday").await;
     assert!(
-        status == StatusCode::BAD_REQUEST && plain(&html).contains("accepted is an experiment's UUID"),
+        status == StatusCode::BAD_REQUEST && plain(&html).contains("accepted is the UUID of an experiment"),
         "{html}"
     );
     let (status, _, _) = view(&server, "/submit?from=01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11").await;

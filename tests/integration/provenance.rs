@@ -125,7 +125,7 @@ async fn assert_repeats_and_verifies(server: &Server, folder: &Path) {
     assert!(results.get("readings").is_none());
 
     let said = verified(&fetched(server, &id, folder)).ended(0);
-    assert!(said.out.contains("every byte is as it was written"), "{}", said.out);
+    assert!(said.out.contains("every file is unaltered"), "{}", said.out);
 }
 
 #[tokio::test]
@@ -190,7 +190,8 @@ async fn a_manifest_with_other_prompts_or_another_model_is_refused_and_the_field
     std::fs::write(&file, run(&server.url, &["manifest", &id]).ended(0).out).unwrap();
     let said = run(&server.url, &["submit", file.to_str().unwrap(), "--wait", "--strict"]).ended(0);
     assert!(
-        said.errors.contains("the same as in what is repeated, token for token"),
+        said.errors
+            .contains("the same as in the repeated results, token for token"),
         "{}",
         said.errors
     );
@@ -218,11 +219,7 @@ async fn one_changed_byte_is_found_wherever_it_is() {
         changed[at] ^= 1;
         std::fs::write(&path, &changed).unwrap();
         let said = verified(&path).ended(9);
-        assert!(
-            said.out.contains("not as it was written:\n  "),
-            "byte {at}: {}",
-            said.out
-        );
+        assert!(said.out.contains("damaged or altered:\n  "), "byte {at}: {}", said.out);
     }
     for end in [0, 100, 512, 5000, whole.len() - 512] {
         std::fs::write(&path, &whole[..end]).unwrap();
@@ -255,7 +252,7 @@ async fn a_figure_that_is_forged_with_its_sums_is_named_with_both_values() {
         std::fs::write(&path, with_value(&whole, file, pointer, tenth_more)).unwrap();
         let said = verified(&path).ended(9);
         let name = pointer.rsplit('/').next().unwrap();
-        assert!(!said.out.contains("not as it was written"), "{pointer}: {}", said.out);
+        assert!(!said.out.contains("damaged or altered"), "{pointer}: {}", said.out);
         assert!(
             said.out.contains("figures that differ:") && said.out.contains(name),
             "{pointer}: {}",

@@ -107,7 +107,7 @@ async fn assert_dropped_is_told(guarded: &Guarded, [ada, eve]: [&str; 2], id: &s
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{said}");
     assert!(
-        said.contains("has no prompts any more") && said.contains("dropped its 2"),
+        said.contains("no longer has its 2 prompts") && said.contains("the server deleted them"),
         "{said}"
     );
 }

@@ -119,7 +119,7 @@ test("a copy of an experiment is started by its link and cancelled by its button
   await cancel(await inState(id, "measuring"));
   await withPage(OPEN, {}, async (page) => {
     await open(page, { path: `experiments/${id}` });
-    await page.getByRole("link", { name: "Start a copy" }).click();
+    await page.getByRole("link", { name: "Submit a copy" }).click();
     await fill(page, "config_name", "second of two");
     await page.getByRole("button", { name: "Submit", exact: true }).click();
     await page.waitForURL(ID);
@@ -141,7 +141,7 @@ test("two experiments are ticked in the list and compared", async () => {
   await withPage(OPEN, {}, async (page) => {
     await open(page, { path: "experiments?label=of%3Dtwo&sort=created_at" });
     for (const id of ids) await page.locator(`input[name="ids"][value="${id}"]`).check();
-    await page.getByRole("button", { name: "Compare those that are ticked" }).click();
+    await page.getByRole("button", { name: "Compare selected" }).click();
     await page.waitForURL(/\/compare\?/);
     await page.locator("main svg").first().waitFor();
     const text = await page.locator("main").innerText();

@@ -1,3 +1,5 @@
+//! Arguments that the client's subcommands share.
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -9,23 +11,25 @@ use joulemark_measurement::quoted;
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 
-// No doc comment: it would become the subcommand's own. A key is never an argument: everybody on the host reads those.
+// No doc comment: clap would show it as the subcommand's description. The key is not an argument, since every user of
+// the host can read those.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArguments {
-    /// Address of the server, with its prefix path if it has one; also JOULEMARK_SERVER [default: http://127.0.0.1:8080].
+    /// Address of the server, with its path prefix if any [env: JOULEMARK_SERVER] [default: http://127.0.0.1:8080].
     #[arg(long, value_name = "URL")]
     server: Option<Address>,
-    /// File with the API key, readable by its owner alone; also JOULEMARK_API_KEY_FILE, and JOULEMARK_API_KEY with the key itself.
+    /// File with the API key, readable by its owner alone [env: JOULEMARK_API_KEY_FILE; JOULEMARK_API_KEY holds the key
+    /// itself].
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
-    /// PEM file with the authorities to trust, in place of the system's; also JOULEMARK_CACERT.
+    /// PEM file with the certificate authorities to trust instead of the system's [env: JOULEMARK_CACERT].
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
-    /// Give up when the command has taken this long; a time-out does not end an experiment [default: never].
+    /// Maximum duration of the command; the experiments go on after it [default: unlimited].
     #[arg(long, value_name = "SECONDS")]
     pub timeout_sec: Option<u32>,
-    /// How long to go on when a server that was there is away or busy, from its last answer; 0 gives up at once.
+    /// How long to retry while the server is unavailable or busy, counted from its last answer; 0 does not retry.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub retry_sec: u32,
 }
@@ -35,6 +39,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl ServerArguments {
+    /// Returns the address of the server. Returns an error when JOULEMARK_SERVER is invalid.
     pub fn address(&self) -> anyhow::Result<Address> {
         if let Some(address) = &self.server {
             return Ok(address.clone());
@@ -45,6 +50,7 @@ impl ServerArguments {
             .map_err(|error| anyhow::anyhow!("JOULEMARK_SERVER is {text}: {error}", text = quoted(&text)))
     }
 
+    /// Returns the API key, if one is given. Returns an error when it cannot be read.
     pub fn credential(&self) -> anyhow::Result<Option<Credential>> {
         if let Some(path) = &self.api_key_file {
             return Ok(Some(Credential::from_file(path).context("--api-key-file")?));
@@ -57,6 +63,7 @@ impl ServerArguments {
             .transpose()
     }
 
+    /// Returns the PEM of the authorities to trust; `None` for the system's.
     pub fn authorities(&self) -> anyhow::Result<Option<Vec<u8>>> {
         let path = self
             .cacert
@@ -69,10 +76,10 @@ impl ServerArguments {
 
 #[derive(Debug, Args)]
 pub struct OutputArguments {
-    /// Print JSON, also on a terminal. It is what is printed wherever standard output is no terminal.
+    /// Print JSON, also on a terminal. This is the default when standard output is not a terminal.
     #[arg(long, conflicts_with = "table")]
     pub json: bool,
-    /// Print text for people, also where standard output is no terminal.
+    /// Print text, also when standard output is not a terminal.
     #[arg(long)]
     pub table: bool,
 }
@@ -80,37 +87,38 @@ pub struct OutputArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArguments {
-    /// In this state: queued, starting, warming_up, measuring, aggregating, completed, failed, cancelled.
+    /// Only in this state: queued, starting, warming_up, measuring, aggregating, completed, failed, cancelled.
     #[arg(long)]
     pub state: Option<joulemark_experiment::State>,
-    /// With this model_name.
+    /// Only with this model_name.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Run by this engine, such as mistral.
+    /// Only run by this engine, e.g. mistral.
     #[arg(long, value_name = "NAME")]
     engine: Option<String>,
-    /// Of this user.
+    /// Only of this user.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Submitted by the owner of an API key with this name.
+    /// Only submitted with an API key of this name.
     #[arg(long, value_name = "NAME")]
     submitter: Option<String>,
-    /// With this label, NAME=VALUE; may be given several times.
+    /// Only with this label, NAME=VALUE; may be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
     label: Vec<String>,
-    /// Accepted at this time or later, such as 2026-01-31T12:00:00Z.
+    /// Only accepted at this time or later, e.g. 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     created_after: Option<jiff::Timestamp>,
-    /// Accepted before this time.
+    /// Only accepted before this time.
     #[arg(long, value_name = "TIME")]
     created_before: Option<jiff::Timestamp>,
-    /// Finished at this time or later; the latest to finish then comes first.
+    /// Only finished at this time or later; sorts by the time of finishing, latest first.
     #[arg(long, value_name = "TIME", conflicts_with_all = ["created_after", "created_before"])]
     finished_after: Option<jiff::Timestamp>,
-    /// Finished before this time.
+    /// Only finished before this time; sorts likewise.
     #[arg(long, value_name = "TIME", conflicts_with_all = ["created_after", "created_before"])]
     finished_before: Option<jiff::Timestamp>,
-    /// Order; - is the latest first. By the finish only what is finished is listed [default: -created_at].
+    /// Sort order; a leading - is descending. Sorting by finished_at lists only finished experiments [default:
+    /// -created_at].
     #[arg(long, value_name = "ORDER", allow_hyphen_values = true,
           value_parser = ["created_at", "-created_at", "finished_at", "-finished_at"])]
     sort: Option<String>,
@@ -119,12 +127,12 @@ pub struct FilterArguments {
 fn label(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
-        _ => Err("accepted is NAME=VALUE".to_owned()),
+        _ => Err("it must have the form NAME=VALUE".to_owned()),
     }
 }
 
 impl FilterArguments {
-    /// As the server reads them.
+    /// Returns the filters as query parameters of the server's list.
     pub fn query(&self) -> Vec<(String, String)> {
         let single = [
             ("state", self.state.map(|state| state.to_string())),

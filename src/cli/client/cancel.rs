@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::arguments::{OutputArguments, ServerArguments};
-use super::{complaint, ending::Ending, session};
+use super::{ending::Ending, error_text, session};
 use joulemark_experiment::{ExperimentId, State};
 
 #[derive(Debug, Args)]
 pub struct CancelArguments {
-    /// Ids of the experiments. Each is tried, also when another cannot be cancelled.
+    /// IDs of the experiments. If one cannot be cancelled, the others still are.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<ExperimentId>,
     #[command(flatten)]
@@ -29,13 +29,11 @@ pub fn run(arguments: CancelArguments) -> ExitCode {
                 Ok(document) if document.state() == Some(State::Cancelled) => {
                     session.print(&format!("{id} is cancelled"))?;
                 }
-                Ok(_) => session.print(&format!(
-                    "{id} will be cancelled once the node that runs it hears of it"
-                ))?,
+                Ok(_) => session.print(&format!("{id} will be cancelled by the node that runs it"))?,
                 Err(error) if Ending::of_error(&error) == Ending::Refused && arguments.ids.len() > 1 => {
                     session
                         .reporter
-                        .complain(&format!("joulemark: {}", complaint::text(&error)));
+                        .say_always(&format!("joulemark: {}", error_text::text(&error)));
                     ending = ending.and(Ending::Refused);
                 }
                 Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! `joulemark cite`: a paragraph for a paper's methods and entries for its bibliography.
+//! `joulemark cite`: a paragraph for the methods section of a paper and BibTeX entries.
 
 use std::process::ExitCode;
 
@@ -11,12 +11,12 @@ use super::session;
 use crate::number::{plain, with_interval};
 use joulemark_experiment::ExperimentId;
 
-/// Of a model's file, enough to tell it from any other.
+/// Digits of a SHA-256 that identify a model file.
 const HASH_DIGITS: usize = 16;
 
 #[derive(Debug, Args)]
 pub struct CiteArguments {
-    /// Id of the experiment, which has results.
+    /// ID of an experiment that has results.
     id: ExperimentId,
     #[command(flatten)]
     server: ServerArguments,
@@ -35,14 +35,14 @@ pub fn run(arguments: &CiteArguments) -> ExitCode {
     })
 }
 
-/// Returns what a reader must know of how the figures came about, and the figures with their intervals.
+/// Returns the methods paragraph: how the figures were measured, and the figures with their intervals.
 fn paragraph(results: &Value, manifest: &Value) -> String {
     let sentences = [
         setting(results, manifest),
         work(results),
         sources(results),
         figures(results),
-        doubts(results),
+        warnings(results),
         format!(
             "The experiment is {} of {}.",
             text(&manifest["id"]),
@@ -116,7 +116,7 @@ fn work(results: &Value) -> String {
 }
 
 fn sources(results: &Value) -> String {
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for source in known_sources(results) {
         let method = match source["method"].as_str() {
             Some("estimate") => "estimated from nameplate power",
@@ -129,17 +129,17 @@ fn sources(results: &Value) -> String {
             text(&source["source"]),
             text(&source["confidence"])
         );
-        if !told.contains(&one) {
-            told.push(one);
+        if !described.contains(&one) {
+            described.push(one);
         }
     }
-    match told.as_slice() {
+    match described.as_slice() {
         [] => "Energy was not measured.".to_owned(),
-        told => format!("Energy is that of {}.", told.join(", ")),
+        described => format!("Energy is that of {}.", described.join(", ")),
     }
 }
 
-/// Returns the sources that told an energy.
+/// Returns the sources whose energy is known.
 fn known_sources(results: &Value) -> impl Iterator<Item = &Value> {
     items(&results["energy"]["sources"]).filter(|source| source["energy_j"].is_number())
 }
@@ -153,9 +153,9 @@ fn figures(results: &Value) -> String {
     let what = match (interval.is_some(), is_estimate) {
         (false, _) => "",
         (true, false) => " (the meter's half-width, 95 %)",
-        (true, true) => " (a believed bound, since a part is estimated)",
+        (true, true) => " (estimated bounds, since a part is estimated)",
     };
-    let mut told = vec![format!(
+    let mut stated = vec![format!(
         "the total energy was {} J{what}",
         number(&energy["total_energy_j"], interval)
     )];
@@ -172,12 +172,12 @@ fn figures(results: &Value) -> String {
             (true, false) => format!(" (95 % over {} cycles)", statistic["n"]),
             (true, true) => format!(" (95 % over {} cycles, and the meter's error)", statistic["n"]),
         };
-        told.push(format!("{} {unit}{what}", number(&results[group][name], interval)));
+        stated.push(format!("{} {unit}{what}", number(&results[group][name], interval)));
     }
-    format!("Over all cycles {}.", told.join(", "))
+    format!("Over all cycles {}.", stated.join(", "))
 }
 
-fn doubts(results: &Value) -> String {
+fn warnings(results: &Value) -> String {
     let mut codes: Vec<_> = items(&results["validation"]["warnings"])
         .map(|one| text(&one["code"]))
         .collect();
@@ -188,10 +188,10 @@ fn doubts(results: &Value) -> String {
     }
 }
 
-/// Returns two BibTeX entries: the program, and the result.
+/// Returns two BibTeX entries, one for the program and one for the result.
 fn entries(results: &Value, manifest: &Value) -> String {
     let id = text(&manifest["id"]);
-    // All of it: what is submitted within a minute begins alike.
+    // The whole ID, since IDs of experiments submitted within a minute share their first digits.
     let key = id;
     let year = text(&manifest["finished_at"]).get(..4).unwrap_or("n.d.");
     let version = text(&results["machine"]["joulemark_version"]);
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_paragraph_names_the_setting_the_sources_and_the_doubts() {
+    fn a_paragraph_names_the_setting_the_sources_and_the_warnings() {
         let results = json!({
             "machine": {"joulemark_version": "0.1.0", "cpu_model": "AMD EPYC", "logical_cpus": 2, "kernel": "Linux 6.1",
                 "nvidia_driver": null},
@@ -243,19 +243,19 @@ mod tests {
         });
         let manifest = json!({"id": "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11", "finished_at": "2026-01-31T12:00:00Z",
             "model": {"sha256": ["00112233445566778899aabbccddeeff"]}});
-        let told = paragraph(&results, &manifest);
+        let paragraph = paragraph(&results, &manifest);
         for part in [
             "a.gguf (SHA-256 0011223344556677…)",
             "joulemark 0.1.0, run by mistral 0.1.0 (mistral.rs 0.8.1) on AMD EPYC (2 logical CPUs; Linux 6.1)",
             "3 measured cycles answered 24 requests with 477 input",
             "package by tdp_estimate (estimated from nameplate power, confidence low)",
-            "150 ± 120 J (a believed bound",
+            "150 ± 120 J (estimated bounds",
             "16.37 ± 0.47 tokens/s (95 % over 3 cycles)",
             "unknown J per output token",
             "warnings: energy_estimated",
             "2026-01-31",
         ] {
-            assert!(told.contains(part), "{part} in {told}");
+            assert!(paragraph.contains(part), "{part} in {paragraph}");
         }
         let entries = entries(&results, &manifest);
         assert!(

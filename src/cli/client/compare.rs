@@ -1,5 +1,5 @@
-//! `joulemark compare`: results held against each other. Those of a server are compared there, so that it may look at prompts
-//! that it does not show; where there are files among them, here.
+//! `joulemark compare`. Results of a server are compared by the server, which may read prompts that it does not show.
+//! If a file is among them, they are compared here.
 
 mod percent;
 mod read;
@@ -20,22 +20,22 @@ use read::Given;
 
 #[derive(Debug, Args)]
 pub struct CompareArguments {
-    /// Ids of experiments, sweeps' points as SWEEP/POINT, and files with results as `joulemark results` prints them; the first is
-    /// the baseline.
+    /// IDs of experiments, points of sweeps as SWEEP/POINT, or files printed by `joulemark results`; the first is the
+    /// baseline.
     #[arg(required = true, num_args = 1.., value_name = "ID|SWEEP/POINT|FILE")]
     results: Vec<Given>,
-    /// Metrics to compare, by their names (`GET /v1/metrics`) [default: output_throughput mean_ttft_ms mean_tpot_ms
+    /// Metrics to compare, by name (see docs/metrics.md) [default: output_throughput mean_ttft_ms mean_tpot_ms
     /// joules_per_output_token tokens_per_joule].
     #[arg(long, value_name = "NAME", num_args = 1.., value_parser = metric)]
     metric: Vec<&'static Metric>,
-    /// By so much a figure may differ and be equivalent, as 2% or 0.02.
+    /// Largest relative difference that counts as equivalent, e.g. 2% or 0.02.
     #[arg(long, value_name = "PERCENT", default_value = "2%", value_parser = percent::margin)]
     margin: Percent,
-    /// Compare also what had other prompts or lengths, or whose energy was metered otherwise; the notes then say so.
+    /// Also compare results with different prompts, lengths or energy methods; notes name the differences.
     #[arg(long)]
     force: bool,
-    /// Exit with 8 where a verdict is worse by more than this, as 2% or 0.02, and where a candidate, or a metric
-    /// that --metric names, could not be compared.
+    /// Exit with 8 if a metric is worse by more than this, e.g. 2% or 0.02, or if a candidate, or a metric given by
+    /// --metric, could not be compared.
     #[arg(long, value_name = "PERCENT", value_parser = percent::limit)]
     fail_if_worse: Option<Percent>,
     #[command(flatten)]
@@ -85,10 +85,10 @@ impl CompareArguments {
         }
         let subjects = read::subjects(session, &self.results, &metrics).await?;
         let [baseline, candidates @ ..] = &subjects[..] else {
-            anyhow::bail!("there is no result");
+            anyhow::bail!("no result was given");
         };
         if candidates.is_empty() {
-            anyhow::bail!("there is one result; accepted are two and more, the first is the baseline");
+            anyhow::bail!("there is one result; give at least two, the first of which is the baseline");
         }
         let options = ComparisonOptions {
             margin: self.margin.share(),
@@ -98,16 +98,16 @@ impl CompareArguments {
     }
 }
 
-/// What `--fail-if-worse` lets pass.
+/// Condition of `--fail-if-worse`.
 struct Gate {
     limit: Percent,
-    /// Whether each metric must be tested, because it was asked for by name.
+    /// Whether the metrics were given by name; each of them must then be tested.
     metrics_are_named: bool,
 }
 
 impl Gate {
-    /// Returns whether a result is worse by more than the limit, whichever way its metric goes; or was not tested: a candidate
-    /// in any metric, or in one that was named.
+    /// Returns whether a metric is worse by more than the limit, or was not tested: a candidate in no metric, or any
+    /// metric that was given by name.
     fn fails(&self, answer: &Value) -> bool {
         let items = |name: &str| answer[name].as_array().map_or(&[][..], Vec::as_slice);
         let comparisons = items("comparisons");
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_worse_by_more_than_allowed_fails_and_so_does_nothing() {
+    fn a_metric_worse_than_the_limit_fails_and_so_does_an_empty_comparison() {
         let gate = Gate {
             limit: percent::limit("2%").expect("a percentage"),
             metrics_are_named: false,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_or_a_named_metric_that_was_not_tested_does_not_pass() {
+    fn a_candidate_or_a_named_metric_that_was_not_tested_fails() {
         let tested = |candidate: &str| json!({"metric": "mean_ttft_ms", "candidate": candidate, "ratio": 1.0, "verdict": "equivalent", "p_value": 0.5});
         let left_out =
             |candidate: &str| json!({"metric": "tokens_per_joule", "candidate": candidate, "reason": "it is null"});

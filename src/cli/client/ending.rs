@@ -1,3 +1,5 @@
+//! Exit codes of the client's subcommands.
+
 use std::io;
 use std::process::ExitCode;
 
@@ -6,20 +8,20 @@ use joulemark_experiment::State;
 
 pub const EXIT_CODES: &str = "\
 Exit codes:
-    0  done; with --wait or --watch: the experiment is completed
+    0  success; with --wait or --watch: the experiment completed
     1  the experiment failed
-    2  bad usage, or the server refused: a bad submission, an unknown id, a key that is not good
-    3  the server cannot be reached, is busy, or failed
+    2  invalid usage, or the server rejected the request: invalid submission, unknown ID, invalid key
+    3  the server could not be reached, is busy, or failed
     4  the experiment was cancelled
-    5  --timeout-sec ran out
+    5  --timeout-sec expired
     6  the experiment has no results yet
-    7  a file or standard output cannot be read or written
-    8  with --fail-if-worse: a result is worse by more than that, or was not compared
-    9  of verify: a byte or a figure of the bundle is not as it has to be
+    7  a file or standard output could not be read or written
+    8  with --fail-if-worse: a metric is worse by more than that, or was not compared
+    9  verify: a file or a figure of the bundle does not verify
   130  interrupted; the experiment goes on
-  141  whoever read the output went away";
+  141  the reader of the output closed the pipe";
 
-/// How a subcommand ended, for a script to branch on.
+/// Outcome of a subcommand, as its exit code reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Done,
@@ -33,11 +35,12 @@ pub enum Ending {
     Worse,
     Differs,
     Interrupted,
-    /// As a program that SIGPIPE ends: 128 + 13.
+    /// The exit code of a program that SIGPIPE ended: 128 + 13.
     BrokenPipe,
 }
 
 impl Ending {
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -55,6 +58,7 @@ impl Ending {
         }
     }
 
+    /// Returns the outcome for the state of an experiment.
     pub fn of_state(state: State) -> Self {
         match state {
             State::Completed => Self::Done,
@@ -64,11 +68,12 @@ impl Ending {
         }
     }
 
-    /// Of several things the first that went wrong counts.
+    /// Returns the first outcome that is not `Done`.
     pub fn and(self, next: Self) -> Self {
         if self == Self::Done { next } else { self }
     }
 
+    /// Returns the outcome for an error, by its cause.
     pub fn of_error(error: &anyhow::Error) -> Self {
         for cause in error.chain() {
             if let Some(error) = cause.downcast_ref::<ClientError>() {
@@ -113,7 +118,7 @@ mod tests {
     use crate::client::Problem;
 
     #[test]
-    fn every_code_stands_in_the_help_and_none_twice() {
+    fn the_help_lists_every_exit_code_once() {
         let all = [
             Ending::Done,
             Ending::Failed,
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_ends_by_what_lies_beneath_it() {
+    fn the_exit_code_follows_from_the_cause_of_the_error() {
         let refused = |kind: &str, state: Option<&str>| {
             let problem = Problem {
                 kind: format!("urn:problem-type:joulemark:{kind}"),
@@ -169,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_first_that_went_wrong_counts() {
+    fn the_first_failure_of_several_decides() {
         assert_eq!(Ending::Done.and(Ending::Done), Ending::Done);
         assert_eq!(Ending::Done.and(Ending::Failed).and(Ending::Cancelled), Ending::Failed);
     }

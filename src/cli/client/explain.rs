@@ -1,4 +1,4 @@
-//! `joulemark results --explain`: what a figure is, from the table of metrics. Pure.
+//! `joulemark results --explain`: describes a metric from the table of metrics. Pure.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use anyhow::bail;
 use joulemark_analysis::metrics::{self, Better, Explanation, explanations};
 use joulemark_measurement::quoted;
 
-/// Explains a figure by its name or its place in a result.
+/// Returns the description of a metric, given its name or its path in a result.
 ///
 /// # Errors
-/// Where there is no such figure; names those that are like it.
+/// Returns an error that lists similar names when there is no such metric.
 pub fn explain(field: &str) -> anyhow::Result<String> {
     match metrics::explain(field) {
         Some(explanation) => Ok(text(&explanation)),
@@ -46,7 +46,7 @@ fn text(explanation: &Explanation) -> String {
     text
 }
 
-/// Names the figures that share a word with `field`, or else those to look at first.
+/// Lists the metrics that share a word with `field`, or else the headline metrics.
 fn known(field: &str) -> String {
     let words: Vec<_> = field.split(['_', '.']).filter(|word| word.len() > 3).collect();
     let names = |wanted: &dyn Fn(&Explanation) -> bool| {
@@ -58,8 +58,8 @@ fn known(field: &str) -> String {
     };
     let like = names(&|found| words.iter().any(|word| found.name.contains(word)));
     match like.as_str() {
-        "" => format!("some are {}", names(&|found| found.headline.is_some())),
-        like => format!("like it are {like}"),
+        "" => format!("examples: {}", names(&|found| found.headline.is_some())),
+        like => format!("similar: {like}"),
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_is_explained_by_name_and_by_place() {
+    fn a_metric_is_explained_by_name_and_by_path() {
         let text = explain("output_throughput").unwrap();
         assert_eq!(text, explain("inference.output_throughput").unwrap());
         for part in [
@@ -94,15 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_answered_with_what_is_like_it() {
+    fn an_unknown_metric_is_answered_with_similar_ones() {
         let said = explain("energy_total").unwrap_err().to_string();
-        assert!(
-            said.contains("like it are") && said.contains("total_energy_j"),
-            "{said}"
-        );
+        assert!(said.contains("similar: ") && said.contains("total_energy_j"), "{said}");
         let said = explain("x").unwrap_err().to_string();
         assert!(
-            said.contains("some are") && said.contains("output_throughput"),
+            said.contains("examples: ") && said.contains("output_throughput"),
             "{said}"
         );
     }

@@ -1,4 +1,4 @@
-//! `joulemark export`: tables of one experiment or of many, streamed to a file or a pipe.
+//! `joulemark export`: writes tables of one or many experiments to a file or a pipe.
 
 use std::fmt;
 use std::fs::File;
@@ -18,30 +18,30 @@ use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct ExportArguments {
-    /// One experiment; without it all that the filters select.
+    /// Experiment to export; without it, all experiments that the filters select.
     #[arg(value_name = "ID", conflicts_with_all = ["FilterArguments", "limit"])]
     id: Option<ExperimentId>,
-    /// A row an experiment, or one a cycle, request or token; of one experiment also one a sample (timeseries).
+    /// One row for each experiment, cycle, request or token; with ID also for each sample (timeseries).
     #[arg(long, value_enum)]
     what: Option<What>,
-    /// Labels that get a column of their own, label_NAME, at the end.
+    /// Labels that get a column each, named label_NAME, at the end.
     #[arg(long, value_name = "NAME,…", conflicts_with = "id")]
     label_columns: Option<String>,
-    /// [default: as the output's name ends, else csv]
+    /// Format [default: by the extension of the output file, else csv]
     #[arg(short, long, value_enum)]
     format: Option<Format>,
-    /// File to write; it is there whole or not at all. Without it, or for -, standard output.
+    /// File to write; it appears only when complete. Without it, or for -, standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// CSV for a spreadsheet: text that it could take for a formula gets a ' in front.
+    /// Write CSV for a spreadsheet: a ' precedes text that could be taken for a formula.
     #[arg(long)]
     spreadsheet: bool,
     #[command(flatten)]
     filter: FilterArguments,
-    /// At most so many experiments.
+    /// Maximum number of experiments.
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<u64>,
-    /// Say nothing on standard error but errors.
+    /// Print only errors on standard error.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -98,7 +98,7 @@ async fn export(session: &Session, arguments: &ExportArguments) -> anyhow::Resul
         .or(file.and_then(Format::of_name))
         .unwrap_or(Format::Csv);
     if format == Format::Parquet && file.is_none() && stdout().is_terminal() {
-        bail!("Parquet is binary and would upset the terminal; accepted is --output FILE, or a pipe");
+        bail!("Parquet is binary and cannot be printed on a terminal; use --output FILE or a pipe");
     }
     let Some(path) = file else {
         let progress = if session.is_terminal {
@@ -112,7 +112,7 @@ async fn export(session: &Session, arguments: &ExportArguments) -> anyhow::Resul
     let progress = session.reporter.bar(counter());
     let shown = || path.display().to_string();
     let copied = if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        // A pipe or a device is written as it is.
+        // A pipe or a device is written directly.
         let mut device = File::options().write(true).open(path).with_context(shown)?;
         copy(session, arguments, format, &mut device, progress.as_ref()).await?
     } else {
@@ -131,7 +131,7 @@ async fn export(session: &Session, arguments: &ExportArguments) -> anyhow::Resul
 #[derive(Default)]
 struct Copied {
     bytes: u64,
-    /// Ends of lines; none of a format without lines.
+    /// Number of line ends; `None` for a format without lines.
     lines: Option<u64>,
     header_lines: u64,
 }
@@ -196,7 +196,7 @@ fn query(arguments: &ExportArguments, format: Format) -> Vec<(String, String)> {
     query
 }
 
-/// The whole is not known before its end.
+/// Returns a progress indicator without a total, which is unknown until the end.
 fn counter() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} ({bytes_per_sec}) {msg}") {
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_is_what_the_name_ends_with() {
+    fn the_format_follows_from_the_extension() {
         for (name, expected) in [
             ("a.csv", Some(Format::Csv)),
             ("a.NDJSON", Some(Format::Jsonl)),

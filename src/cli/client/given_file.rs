@@ -1,4 +1,4 @@
-//! Files that a command is given: what they hold, and as what it is sent.
+//! Reads the files that a subcommand is given, and finds their media type.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::client::MediaType;
 /// The name that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// Returns what a file holds, with its name as it is shown.
+/// Reads a file, or returns `input` for standard input; also returns the name to show.
 pub fn read_file(file: &Path, input: Option<&[u8]>) -> anyhow::Result<(String, Vec<u8>)> {
     let (shown, bytes) = match input.filter(|_| file == Path::new(STANDARD_INPUT)) {
         Some(input) => ("standard input".to_owned(), Ok(input.to_owned())),
@@ -19,23 +19,23 @@ pub fn read_file(file: &Path, input: Option<&[u8]>) -> anyhow::Result<(String, V
     };
     let bytes = bytes.with_context(|| shown.clone())?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        bail!("{shown} is empty; accepted is JSON or YAML");
+        bail!("{shown} is empty; it must contain JSON or YAML");
     }
     Ok((shown, bytes))
 }
 
-/// Reads an experiment that is to be changed before it is sent.
+/// Parses an experiment that is changed before it is sent.
 pub fn document(bytes: &[u8], media_type: MediaType) -> anyhow::Result<Value> {
     let document: Value = match media_type {
         MediaType::Json => serde_json::from_slice(bytes)?,
         MediaType::Yaml => {
             let text = std::str::from_utf8(bytes).context("it is not UTF-8")?;
-            serde_saphyr::from_str(text).map_err(|_| anyhow::anyhow!("it is not YAML that can be read"))?
+            serde_saphyr::from_str(text).map_err(|_| anyhow::anyhow!("it is not valid YAML"))?
         }
     };
     match document.is_object() {
         true => Ok(document),
-        false => bail!("it is no object; accepted is an experiment's fields"),
+        false => bail!("it is not an object; accepted are the fields of an experiment"),
     }
 }
 
@@ -46,8 +46,8 @@ pub fn read_input() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns how a file is sent: by the name, else by the text. What begins like a JSON object is sent as one, so that its errors
-/// are JSON's.
+/// Returns the media type by the file's extension, else by its content. Text that begins like a JSON object is JSON, so
+/// that its errors are those of JSON.
 pub fn media_type(file: &Path, bytes: &[u8]) -> MediaType {
     let extension = file.extension().and_then(|extension| extension.to_str());
     match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_sent_as_what_its_name_says_else_as_what_it_is() {
+    fn the_media_type_follows_from_the_extension_else_from_the_content() {
         for (name, text, expected) in [
             ("a.json", "{", MediaType::Json),
             ("a.YML", "{}", MediaType::Yaml),

@@ -13,10 +13,10 @@ use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct LabelArguments {
-    /// Id of the experiment, in whatever state it is.
+    /// ID of the experiment, in any state.
     #[arg(value_name = "ID")]
     id: ExperimentId,
-    /// NAME=VALUE sets a label, NAME- removes it; others stay.
+    /// NAME=VALUE sets a label, NAME- removes it; other labels stay.
     #[arg(required = true, value_name = "CHANGE", value_parser = change)]
     changes: Vec<(String, Value)>,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub struct LabelArguments {
     server: ServerArguments,
 }
 
-/// Reads a change as a merge patch has it: a text, or null for a label that goes.
+/// Parses a change into a member of a JSON merge patch: a string, or null to remove the label.
 fn change(text: &str) -> Result<(String, Value), String> {
     let change = match (text.split_once('='), text.strip_suffix('-')) {
         (Some((name, value)), _) => (name, Value::from(value)),
@@ -33,7 +33,7 @@ fn change(text: &str) -> Result<(String, Value), String> {
         (None, None) => ("", Value::Null),
     };
     match change {
-        ("", _) => Err("accepted is NAME=VALUE, or NAME- to remove a label".to_owned()),
+        ("", _) => Err("it must be NAME=VALUE, or NAME- to remove a label".to_owned()),
         (name, value) => Ok((name.to_owned(), value)),
     }
 }
@@ -44,7 +44,7 @@ pub fn run(arguments: LabelArguments) -> ExitCode {
         for (name, value) in &arguments.changes {
             if changes.insert(name.clone(), value.clone()).is_some() {
                 bail!(
-                    "the label {} is changed twice; accepted is one change of each",
+                    "the label {} is changed twice; change each label only once",
                     quoted(name)
                 );
             }

@@ -8,17 +8,17 @@ use super::arguments::{FilterArguments, OutputArguments, ServerArguments};
 use super::session::{self, Session};
 use super::{ending::Ending, rows};
 
-/// The most that the server gives at once.
+/// Maximum page size of the server.
 const PAGE: u64 = 500;
 
 #[derive(Debug, Args)]
 pub struct ListArguments {
     #[command(flatten)]
     filter: FilterArguments,
-    /// At most so many, the newest.
+    /// Maximum number of experiments to list.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    /// All there are, page by page.
+    /// List all experiments.
     #[arg(short, long, conflicts_with = "limit")]
     all: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ async fn list(session: &Session, arguments: &ListArguments) -> anyhow::Result<En
         let mut query = arguments.filter.query();
         query.push(("limit".to_owned(), left.min(PAGE).to_string()));
         if !session.is_json() {
-            // What a row does not show may be megabytes of prompts.
+            // Fields that the table does not show may contain megabytes of prompts.
             query.push(("fields".to_owned(), rows::FIELDS.to_owned()));
         }
         query.extend(cursor.map(|cursor| ("cursor".to_owned(), cursor)));
@@ -64,10 +64,10 @@ async fn list(session: &Session, arguments: &ListArguments) -> anyhow::Result<En
         }
     }
     if printed == 0 && !session.is_json() {
-        session.reporter.say("there are no such experiments");
+        session.reporter.say("no experiments found");
     } else if cursor.is_some() && !session.is_json() {
         session.reporter.say(&format!(
-            "there are more than {}: --limit N or --all shows them",
+            "there are more than {}; use --limit N or --all",
             arguments.limit
         ));
     }

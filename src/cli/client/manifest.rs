@@ -1,4 +1,4 @@
-//! `joulemark manifest` and `joulemark bundle`: what decided a result, and all that it can be computed from again.
+//! `joulemark manifest` and `joulemark bundle`: the inputs of a result, and all data that it is computed from.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write, stdout};
@@ -15,7 +15,7 @@ use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct ManifestArguments {
-    /// Id of the experiment. What is printed can be submitted again: `joulemark submit`.
+    /// ID of the experiment. The output can be submitted again with `joulemark submit`.
     id: ExperimentId,
     #[command(flatten)]
     server: ServerArguments,
@@ -23,18 +23,19 @@ pub struct ManifestArguments {
 
 #[derive(Debug, Args)]
 pub struct BundleArguments {
-    /// Id of the experiment.
+    /// ID of the experiment.
     id: ExperimentId,
-    /// File to write, a tar; it is there whole or not at all. For -, standard output.
+    /// Tar file to write; it appears only when complete. For -, standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Say nothing on standard error but errors.
+    /// Print only errors on standard error.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
     server: ServerArguments,
 }
 
+/// Runs `joulemark manifest`.
 pub fn print(arguments: &ManifestArguments) -> ExitCode {
     session::run(&arguments.server, None, false, async |session| {
         session.print_document(&session.server.manifest(arguments.id).await?)?;
@@ -42,6 +43,7 @@ pub fn print(arguments: &ManifestArguments) -> ExitCode {
     })
 }
 
+/// Runs `joulemark bundle`.
 pub fn fetch(arguments: &BundleArguments) -> ExitCode {
     session::run(&arguments.server, None, arguments.quiet, async |session| {
         write(session, arguments).await
@@ -53,13 +55,13 @@ async fn write(session: &Session, arguments: &BundleArguments) -> anyhow::Result
     let shown = || path.display().to_string();
     if path == Path::new("-") {
         if stdout().is_terminal() {
-            bail!("a tar is binary and would upset the terminal; accepted is --output FILE, or a pipe");
+            bail!("a bundle is binary and cannot be printed on a terminal; use --output FILE or a pipe");
         }
         copy(session, arguments, &mut stdout()).await?;
         return Ok(Ending::Done);
     }
     let bytes = if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        // A pipe or a device is written as it is.
+        // A pipe or a device is written directly.
         let mut device = File::options().write(true).open(path).with_context(shown)?;
         copy(session, arguments, &mut device).await?
     } else {

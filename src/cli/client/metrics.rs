@@ -1,29 +1,29 @@
-//! Results as people read them. Pure: a document in, text out. It walks what is there, so that figures of a newer server
-//! are shown as well; the table of metrics has the units and says which figures come first.
+//! The text of a result. Pure. Prints every figure of the document, also those of a newer server; the table of metrics
+//! gives the units and the headline metrics.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{beside, quantity};
+use super::{figure_note, quantity};
 use joulemark_analysis::metrics::{Group, Metric, all, find};
 
 const GROUPS: [&str; 5] = ["inference", "energy", "compute", "efficiency", "timing"];
-/// What says only of a metric that it is null, which stands beside that metric.
+/// Code of warnings that say why a metric is null; these are printed with the metric.
 const UNKNOWN: &str = "metric_unknown";
 
-/// Every figure of a result.
+/// Returns the text of every figure of a result.
 pub fn table(results: &Value) -> String {
     table_with(all(), results)
 }
 
-/// The same with another table of metrics.
+/// Returns the text of every figure, with the given table of metrics.
 pub fn table_with(metrics: &[Metric], results: &Value) -> String {
     let reasons = reasons(results);
     let mut text = String::new();
     if results["partial"] == true {
-        text.push_str("partial: cancelled; these figures are of the cycles that were finished\n\n");
+        text.push_str("partial: the experiment was cancelled; the figures are of its finished cycles\n\n");
     }
     for group in GROUPS {
         let Some(figures) = results[group].as_object() else {
@@ -31,7 +31,7 @@ pub fn table_with(metrics: &[Metric], results: &Value) -> String {
         };
         let _ = writeln!(text, "{group}");
         for (name, value) in figures {
-            if !beside::is_half_width(name, figures) {
+            if !figure_note::is_half_width(name, figures) {
                 text.extend(line(metrics, name, value, results, &reasons));
             }
         }
@@ -48,7 +48,7 @@ pub fn table_with(metrics: &[Metric], results: &Value) -> String {
     text
 }
 
-/// The few that one looks at first.
+/// Returns the text of the headline metrics.
 pub fn headlines(results: &Value) -> String {
     let reasons = reasons(results);
     let mut first: Vec<_> = all().iter().filter(|metric| metric.headline.is_some()).collect();
@@ -61,7 +61,7 @@ pub fn headlines(results: &Value) -> String {
     text.trim_end().to_owned()
 }
 
-/// Why each metric that is null is so, by its name.
+/// Reasons why metrics are null, by name.
 type Reasons<'a> = HashMap<&'a str, &'a str>;
 
 fn reasons(results: &Value) -> Reasons<'_> {
@@ -69,7 +69,7 @@ fn reasons(results: &Value) -> Reasons<'_> {
     unknown.filter_map(|(_, message)| message.split_once(": ")).collect()
 }
 
-/// None for a list or an object, which has a place of its own or none, and for what this engine never has.
+/// Returns the line of a figure; `None` for a list or an object, and for a metric that only other engines have.
 fn line(metrics: &[Metric], name: &str, value: &Value, results: &Value, reasons: &Reasons<'_>) -> Option<String> {
     if value.is_null() {
         let is_of_servers = |metric: &Metric| metric.group == Group::Inference && metric.why_null.is_none();
@@ -85,7 +85,7 @@ fn line(metrics: &[Metric], name: &str, value: &Value, results: &Value, reasons:
     }
     let shown = quantity::shown(value)?;
     let line = format!("  {name:<28} {shown:>14} {}", quantity::unit(metrics, name));
-    let note = find(metrics, name).and_then(|metric| beside::note(results, metric));
+    let note = find(metrics, name).and_then(|metric| figure_note::note(results, metric));
     let note = note.map(|note| format!("  ({note})")).unwrap_or_default();
     Some(format!("{}{note}\n", line.trim_end()))
 }
@@ -98,7 +98,7 @@ fn coded(results: &Value) -> impl Iterator<Item = (&str, &str)> {
         .filter_map(|warning| Some((warning["code"].as_str()?, warning["message"].as_str()?)))
 }
 
-/// Says which cycles others disturbed, and what became of them.
+/// Returns the cycles that were disturbed, with the reasons, and how many were left out and repeated.
 fn disturbed(results: &Value) -> String {
     let repetition = &results["repetition"];
     let cycles = repetition["disturbed_cycles"]
@@ -107,7 +107,7 @@ fn disturbed(results: &Value) -> String {
     let Some(cycles) = cycles else { return String::new() };
     let left_out = repetition["left_out_of_statistics"].as_array().map_or(0, Vec::len);
     let repeated = &repetition["repeated_cycles"];
-    let mut text = format!("disturbed cycles ({left_out} left out of statistics, {repeated} more measured)\n");
+    let mut text = format!("disturbed cycles ({left_out} left out of statistics, {repeated} repeated)\n");
     for cycle in cycles {
         let reasons = cycle["reasons"].as_array().into_iter().flatten();
         let codes: Vec<&str> = reasons.filter_map(|reason| reason["code"].as_str()).collect();
@@ -121,7 +121,7 @@ fn checks(results: &Value) -> String {
     let mut text = "validation\n".to_owned();
     for (name, value) in results["validation"].as_object().into_iter().flatten() {
         if value.is_null() {
-            // Ratios over ranks are null for one rank, which the check beside them says.
+            // Ratios over ranks are null for a single rank; `temporal_overlap` then says "not_applicable".
             let _ = writeln!(text, "  {name:<28} {:>14}", "null");
         } else if let Some(shown) = quantity::shown(value) {
             let _ = writeln!(text, "  {name:<28} {shown:>14}");
@@ -141,8 +141,10 @@ fn sources(results: &Value) -> String {
             .or(source["gpu_uuid"].as_str())
             .unwrap_or("host");
         let energy = quantity::shown(&source["energy_j"]).map_or("unknown".to_owned(), |joules| {
-            let doubt = quantity::shown(&source["uncertainty_j"]);
-            doubt.map_or(format!("{joules} J"), |doubt| format!("{joules} J ± {doubt} J"))
+            let half_width = quantity::shown(&source["uncertainty_j"]);
+            half_width.map_or(format!("{joules} J"), |half_width| {
+                format!("{joules} J ± {half_width} J")
+            })
         });
         let _ = writeln!(
             text,
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_units_and_nulls_their_reasons() {
+    fn figures_have_units_and_nulls_have_reasons() {
         let text = table(&results());
         for line in [
             "  total_tokens                            861 tokens",
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn headlines_are_those_that_are_there_in_their_order() {
+    fn headline_metrics_are_printed_in_their_order() {
         let text = headlines(&results());
         let names: Vec<_> = text
             .lines()
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_anything_is_no_reason_to_fail() {
+    fn an_empty_document_is_printed() {
         assert!(table(&json!({})).contains("none"));
         assert!(headlines(&json!([])).contains("null"));
     }
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_is_added_to_the_table_is_exported_described_shown_and_warned_of() {
+    fn a_metric_added_to_the_table_is_exported_described_printed_and_warned_of() {
         let metrics = with_one_more_metric();
         let columns = experiment_columns_with(&metrics, Spec::FIELDS);
         let (_, header) = Writer::new(Format::Csv(Spreadsheet::No), columns).unwrap();

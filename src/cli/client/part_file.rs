@@ -1,9 +1,11 @@
+//! Writes files that appear only when complete.
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A file that is there whole or not at all: it is written under another name beside its own, and goes when it is dropped
-/// unfinished.
+/// A file that appears only when complete: it is written under a temporary name beside the target, and removed if
+/// dropped before [`PartFile::finish`].
 pub struct PartFile {
     pub file: File,
     part: PathBuf,
@@ -11,8 +13,11 @@ pub struct PartFile {
 }
 
 impl PartFile {
+    /// Creates the temporary file. Returns an error for a folder, and when the file cannot be created.
     pub fn create(target: &Path) -> io::Result<Self> {
-        let name = target.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+        let name = target
+            .file_name()
+            .ok_or_else(|| io::Error::other("it is not the name of a file"))?;
         if target.is_dir() {
             return Err(io::Error::other("it is a folder"));
         }
@@ -27,6 +32,7 @@ impl PartFile {
         })
     }
 
+    /// Syncs the file to disk and renames it to the target.
     pub fn finish(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.part, &self.target)
@@ -35,7 +41,7 @@ impl PartFile {
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        // After `finish` there is none any more.
+        // After `finish` there is nothing to remove.
         let _ = fs::remove_file(&self.part);
     }
 }
@@ -47,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_old_file_stays_until_the_new_one_is_whole() {
+    fn the_old_file_stays_until_the_new_one_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.csv");
         fs::write(&target, "old").unwrap();

@@ -1,5 +1,4 @@
-//! The prompts of an experiment that come from a file: a local one, whose prompts are sent, or one of the server's, which
-//! is known again by its digest.
+//! Reads a local file of prompts into an experiment, and handles the SHA-256 that identifies a file of the server.
 
 use std::path::Path;
 
@@ -8,23 +7,23 @@ use serde_json::{Value, json};
 
 use joulemark_experiment::{PromptLine, read_prompt_lines};
 
-/// The field that says which bytes a file of prompts had.
+/// Field with the SHA-256 of the file of prompts.
 const DIGEST: &str = "prompt_source_sha256";
 
-/// Reads a local file of prompts.
+/// Reads a local file of prompts, in JSON Lines.
 ///
 /// # Errors
-/// Returns an error that names the file, and each line that is wrong.
+/// Returns an error that names the file and each invalid line.
 pub fn read(file: &Path) -> anyhow::Result<Vec<PromptLine>> {
     let shown = || file.display().to_string();
     let bytes = std::fs::read(file).with_context(shown)?;
     let text = String::from_utf8(bytes)
         .ok()
-        .with_context(|| format!("{} is not text in UTF-8", shown()))?;
+        .with_context(|| format!("{} is not UTF-8 text", shown()))?;
     read_prompt_lines(&text).map_err(|bad| anyhow::anyhow!("{}: {bad}", shown()))
 }
 
-/// Returns the experiment with these prompts in place of its own: as texts where they are nothing more.
+/// Returns the experiment with these prompts instead of its own: as plain texts if every line has only a prompt.
 pub fn put_into(mut experiment: Value, lines: &[PromptLine]) -> Value {
     let Some(object) = experiment.as_object_mut() else {
         return experiment;
@@ -49,8 +48,9 @@ pub fn put_into(mut experiment: Value, lines: &[PromptLine]) -> Value {
     experiment
 }
 
-/// Returns the experiment and the digest of its file of prompts. Only a strict submission is refused for another one.
-pub fn with_or_without_digest(mut experiment: Value, is_strict: bool) -> (Value, Option<String>) {
+/// Returns the experiment and the SHA-256 of its file of prompts. The SHA-256 is removed from the experiment unless the
+/// submission is strict, since the server rejects a file with another one.
+pub fn take_digest(mut experiment: Value, is_strict: bool) -> (Value, Option<String>) {
     if is_strict {
         return (experiment, None);
     }
@@ -60,12 +60,13 @@ pub fn with_or_without_digest(mut experiment: Value, is_strict: bool) -> (Value,
     (experiment, digest.and_then(|digest| digest.as_str().map(str::to_owned)))
 }
 
-/// Returns how the file of prompts of an experiment that was accepted differs from the one with that digest.
-pub fn other(digest: &str, accepted: &Value) -> Option<String> {
+/// Returns a message if the accepted experiment's file of prompts does not have this SHA-256.
+pub fn changed_file(digest: &str, accepted: &Value) -> Option<String> {
     let now = accepted[DIGEST].as_str()?;
     let name = accepted["prompt_source"].as_str().unwrap_or_default();
-    (now != digest)
-        .then(|| format!("the prompts are others than those that are repeated: {name} had {digest}, now {now}"))
+    (now != digest).then(|| {
+        format!("the prompts differ from those of the repeated experiment: {name} had SHA-256 {digest}, now {now}")
+    })
 }
 
 #[cfg(test)]
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_prompts_of_a_file_take_the_place_of_the_experiments() {
+    fn the_prompts_of_a_file_replace_those_of_the_experiment() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("p.jsonl");
         std::fs::write(&file, "{\"prompt\": \"a\"}\n{\"prompt\": \"b\"}\n").unwrap();
@@ -92,15 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn another_file_of_prompts_is_told_and_only_a_strict_submission_names_its_digest() {
+    fn another_file_of_prompts_is_reported_and_only_a_strict_submission_sends_the_digest() {
         let own = json!({"prompt_source": "s.jsonl", "prompt_source_sha256": "ab"});
-        assert_eq!(with_or_without_digest(own.clone(), true), (own.clone(), None));
-        let (sent, digest) = with_or_without_digest(own.clone(), false);
+        assert_eq!(take_digest(own.clone(), true), (own.clone(), None));
+        let (sent, digest) = take_digest(own.clone(), false);
         assert_eq!(
             (sent, digest.as_deref()),
             (json!({"prompt_source": "s.jsonl"}), Some("ab"))
         );
-        assert_eq!(other("ab", &own), None);
-        assert!(other("cd", &own).unwrap().contains("s.jsonl had cd, now ab"));
+        assert_eq!(changed_file("ab", &own), None);
+        assert!(
+            changed_file("cd", &own)
+                .unwrap()
+                .contains("s.jsonl had SHA-256 cd, now ab")
+        );
     }
 }

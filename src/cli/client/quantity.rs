@@ -1,9 +1,9 @@
-//! Figures with their units. Pure.
+//! Formats figures and their units. Pure.
 
 use joulemark_analysis::metrics::{Metric, find};
 use serde_json::Value;
 
-/// Returns the unit that the table has for a figure, or else, for one of a newer server, the unit that its name says.
+/// Returns the unit of a metric from the table; for a metric of a newer server, the unit that its name ends with.
 pub fn unit(metrics: &[Metric], name: &str) -> &'static str {
     match find(metrics, name) {
         Some(metric) => metric.unit,
@@ -16,7 +16,7 @@ pub fn unit(metrics: &[Metric], name: &str) -> &'static str {
     }
 }
 
-/// A plain value as a table shows it; none for null, lists and objects.
+/// Formats a string, boolean or number; returns `None` for null, lists and objects.
 pub fn shown(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -29,7 +29,7 @@ pub fn shown(value: &Value) -> Option<String> {
     }
 }
 
-/// Three decimals, or an exponent where those would say nothing.
+/// Formats with three decimals, or with an exponent for small and large numbers.
 fn decimal(number: f64) -> String {
     if number != 0.0 && !(1e-3..1e6).contains(&number.abs()) {
         format!("{number:.3e}")
@@ -38,7 +38,7 @@ fn decimal(number: f64) -> String {
     }
 }
 
-/// About three digits that say something, however small the number is.
+/// Formats with about three significant digits.
 pub fn brief(number: f64) -> String {
     match number.abs() {
         tiny if tiny < 0.001 && tiny > 0.0 => format!("{number:.2e}"),
@@ -52,6 +52,7 @@ pub fn brief(number: f64) -> String {
     }
 }
 
+/// Formats a duration in seconds, minutes or hours.
 pub fn duration(sec: f64) -> String {
     let whole = sec.max(0.0).round() as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_shown_with_the_digits_that_say_something() {
+    fn figures_are_shown_with_enough_digits() {
         for (value, expected) in [
             (json!(861), Some("861")),
             (json!(30.8971), Some("30.897")),
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_reads_as_people_say_it() {
+    fn durations_and_brief_numbers_are_formatted() {
         for (sec, expected) in [
             (0.4, "0 s"),
             (59.6, "1 min 0 s"),
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_that_is_a_quantity_has_its_unit() {
+    fn every_numeric_metric_has_a_unit() {
         use joulemark_analysis::metrics::all;
         use joulemark_experiment::report::EfficiencyMetrics;
         use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};

@@ -1,4 +1,4 @@
-//! `joulemark results`: the metrics of completed experiments.
+//! `joulemark results`: prints the metrics of completed experiments.
 
 use std::process::ExitCode;
 
@@ -10,10 +10,11 @@ use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct ResultsArguments {
-    /// Ids of the experiments. The JSON is a document each, a line each where standard output is no terminal.
+    /// IDs of the experiments. JSON output is one document for each, on one line if standard output is not a terminal.
     #[arg(required_unless_present = "explain", value_name = "ID")]
     ids: Vec<ExperimentId>,
-    /// Say what a metric is: formula, unit, source and limits. No server is asked; `GET /v1/metrics/FIELD` says it as JSON.
+    /// Print the formula, unit, source and limits of a metric. Needs no server; `GET /v1/metrics/FIELD` returns them as
+    /// JSON.
     #[arg(long, value_name = "FIELD", conflicts_with_all = ["ids", "OutputArguments"])]
     explain: Option<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Experiments as people read them, one a line or one a block. Pure.
+//! Text of an experiment, as a row of a table or as a block. Pure.
 
 use std::fmt::Write as _;
 
@@ -7,16 +7,17 @@ use serde_json::Value;
 use super::{outlook, quantity};
 use joulemark_analysis::metrics;
 
-/// Wide enough for the columns that have a width: id, state, time, duration.
+/// Widths of the columns: ID, state, time, duration, user.
 const ID: usize = 36;
 const STATE: usize = 11;
 const TIME: usize = 20;
 const TOOK: usize = 12;
 const USER: usize = 12;
 
-/// What a row shows, as the server names it.
+/// Fields of the server's list that a row needs.
 pub const FIELDS: &str = "id,state,created_at,started_at,finished_at,submitter,user,model_name,config_name";
 
+/// Returns the heading of the table.
 pub fn heading() -> String {
     format!(
         "{:ID$}  {:STATE$}  {:TIME$}  {:TOOK$}  {:USER$}  MODEL",
@@ -24,6 +25,7 @@ pub fn heading() -> String {
     )
 }
 
+/// Returns the row of an experiment.
 pub fn row(experiment: &Value, colours: bool) -> String {
     let word = |name: &str| experiment[name].as_str().unwrap_or("-");
     let state = painted(word("state"), STATE, colours);
@@ -45,7 +47,7 @@ pub fn row(experiment: &Value, colours: bool) -> String {
     named.map_or(row.clone(), |name| format!("{row}  ({})", plain(name)))
 }
 
-/// One experiment: its state, what it does, why it waits or failed, what weakens it.
+/// Returns a block of text: state, progress, reason of a wait or failure, and warnings.
 pub fn block(experiment: &Value, colours: bool) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -110,7 +112,7 @@ pub fn block(experiment: &Value, colours: bool) -> String {
     )
 }
 
-/// From the start to the end, where both are known.
+/// Returns the duration from start to finish; `None` unless both are known.
 fn took(experiment: &Value) -> Option<String> {
     let time = |name: &str| experiment[name].as_str()?.parse::<jiff::Timestamp>().ok();
     let (started, finished) = (time("started_at")?, time("finished_at")?);
@@ -122,7 +124,7 @@ fn to_the_second(time: &str) -> String {
         .map_or_else(|_| time.to_owned(), |time| format!("{time:.0}"))
 }
 
-/// Names are others' words: none may move the cursor.
+/// Replaces control characters, which could move the terminal's cursor: names come from other users.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_stands_under_its_heading_and_moves_no_cursor() {
+    fn the_columns_of_a_row_are_aligned_and_control_characters_are_replaced() {
         let (heading, row) = (heading(), row(&experiment(), false));
         for (title, value) in [
             ("STATE", "failed"),
@@ -174,12 +176,12 @@ mod tests {
         assert!(super::row(&experiment(), true).contains("\u{1b}[31mfailed     \u{1b}[0m"));
         assert!(
             super::row(&json!({}), false).contains('-'),
-            "nothing known is no reason to fail"
+            "an empty document is printed"
         );
     }
 
     #[test]
-    fn a_block_says_why_it_failed_and_leaves_out_what_is_null() {
+    fn a_block_shows_the_failure_and_omits_null_fields() {
         let text = block(&experiment(), false);
         for part in [
             "worker_killed: out of memory",

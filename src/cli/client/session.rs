@@ -1,3 +1,5 @@
+//! Runs a subcommand of the client: connects to the server, prints, and turns the outcome into an exit code.
+
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -5,10 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::arguments::{OutputArguments, ServerArguments};
-use super::{complaint, ending::Ending, reporter::Reporter};
+use super::{ending::Ending, error_text, reporter::Reporter};
 use crate::client::{Document, Server, Setup};
 
-/// One run of a subcommand: the server it asks, and where it prints.
+/// One run of a subcommand, with its server and its output.
 pub struct Session {
     pub server: Server,
     pub reporter: Reporter,
@@ -37,17 +39,18 @@ impl Session {
         })
     }
 
+    /// Returns whether to print JSON: as requested, else if standard output is not a terminal.
     pub fn is_json(&self) -> bool {
         self.wants_json.unwrap_or(!self.is_terminal)
     }
 
-    /// As <https://no-color.org> has it.
+    /// Returns whether to print colours, by <https://no-color.org>.
     pub fn has_colours(&self) -> bool {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         self.is_terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
     }
 
-    /// Text, and a line's end after it. Flushed: a pipe's reader may wait for it.
+    /// Prints the text and a line end, and flushes, since the reader of a pipe may wait for it.
     pub fn print(&self, text: &str) -> anyhow::Result<()> {
         let mut out = stdout().lock();
         self.reporter.clear();
@@ -55,7 +58,7 @@ impl Session {
         Ok(out.flush()?)
     }
 
-    /// A document as it came, on one line; indented where people look at it.
+    /// Prints a document: indented on a terminal, else on one line, as received if it is on one.
     pub fn print_document(&self, document: &Document) -> anyhow::Result<()> {
         if self.is_terminal {
             self.print(&serde_json::to_string_pretty(&document.value)?)
@@ -64,6 +67,7 @@ impl Session {
         }
     }
 
+    /// Prints a value as JSON: indented on a terminal, else on one line.
     pub fn print_value(&self, value: &Value) -> anyhow::Result<()> {
         let text = if self.is_terminal {
             serde_json::to_string_pretty(value)
@@ -83,7 +87,7 @@ fn one_line(document: &Document) -> serde_json::Result<String> {
     }
 }
 
-/// Runs a subcommand, and turns how it ends into an exit code: also when it is interrupted, or takes too long.
+/// Runs a subcommand and returns its exit code, also when it is interrupted or `--timeout-sec` expires.
 pub fn run(
     arguments: &ServerArguments,
     output: Option<&OutputArguments>,
@@ -101,30 +105,30 @@ pub fn run(
                 tokio::select! {
                     outcome = command(&session) => outcome,
                     _ = tokio::signal::ctrl_c() => Ok(Ending::Interrupted),
-                    () = time_is_up(arguments.timeout_sec) => Ok(Ending::TimedOut),
+                    () = timed_out(arguments.timeout_sec) => Ok(Ending::TimedOut),
                 }
             })
         });
     reporter.clear();
-    let words = reporter.last_words();
+    let note = reporter.interruption_note();
     let ending = outcome.unwrap_or_else(|error| {
         let ending = Ending::of_error(&error);
-        // Whoever closed a pipe has had enough, and knows it.
+        // The reader closed the pipe, so there is nobody to print a message for.
         if ending != Ending::BrokenPipe {
-            reporter.complain(&format!("joulemark: {}", complaint::text(&error)));
+            reporter.say_always(&format!("joulemark: {}", error_text::text(&error)));
         }
         ending
     });
     match ending {
-        Ending::Interrupted => reporter.complain(format!("interrupted\n{words}").trim_end()),
-        Ending::TimedOut => reporter.complain(format!("joulemark: --timeout-sec ran out\n{words}").trim_end()),
-        Ending::Unavailable if !words.is_empty() => reporter.complain(&words),
+        Ending::Interrupted => reporter.say_always(format!("interrupted\n{note}").trim_end()),
+        Ending::TimedOut => reporter.say_always(format!("joulemark: --timeout-sec expired\n{note}").trim_end()),
+        Ending::Unavailable if !note.is_empty() => reporter.say_always(&note),
         _ => {}
     }
     ending.into()
 }
 
-async fn time_is_up(timeout_sec: Option<u32>) {
+async fn timed_out(timeout_sec: Option<u32>) {
     match timeout_sec {
         Some(sec) => tokio::time::sleep(Duration::from_secs(sec.into())).await,
         None => std::future::pending().await,

@@ -1,4 +1,4 @@
-//! `joulemark status`: how far experiments are.
+//! `joulemark status`: prints or watches the progress of experiments.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,11 @@ use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct StatusArguments {
-    /// Ids of the experiments.
+    /// IDs of the experiments.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<ExperimentId>,
-    /// Watch each to its end, which the exit code tells. The JSON is then a line for each change of state.
+    /// Watch each experiment until it ends; the exit code reports its end. JSON output is one line for each change of
+    /// state.
     #[arg(short, long)]
     watch: bool,
     #[command(flatten)]
@@ -49,7 +50,7 @@ fn print(session: &Session, document: &Document) -> anyhow::Result<()> {
 async fn follow(session: &Session, id: ExperimentId) -> anyhow::Result<Ending> {
     let first = session.server.show(id).await?;
     let mut printed = first.value["state"].clone();
-    // People see the states go by beneath; a program gets a document of each, as it is when it is asked for.
+    // People see the changes of state on standard error; a program gets the document at each change.
     if session.is_json() {
         session.print_document(&first)?;
     } else if let Some(queue) = outlook::queue(&first.value) {
@@ -61,9 +62,9 @@ async fn follow(session: &Session, id: ExperimentId) -> anyhow::Result<Ending> {
         let state = match finished {
             Some(state) => Ok(state),
             None => {
-                // Whoever listens ends no sooner than this.
-                let tell = |state| _ = changes.send(state);
-                watch(session, id, tell).await
+                // The receiver ends only after the sender is dropped.
+                let send = |state| _ = changes.send(state);
+                watch(session, id, send).await
             }
         };
         drop(changes);
@@ -73,7 +74,7 @@ async fn follow(session: &Session, id: ExperimentId) -> anyhow::Result<Ending> {
         while let Some(state) = changed.recv().await {
             if session.is_json() && printed != state.as_str() {
                 let mut document = session.server.show(id).await?;
-                // It may have gone on since: this line is about that change.
+                // The experiment may have changed state again; this line reports the earlier change.
                 document.value["state"] = state.as_str().into();
                 printed = document.value["state"].clone();
                 session.print_value(&document.value)?;

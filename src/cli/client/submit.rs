@@ -1,4 +1,4 @@
-//! `joulemark submit`: a file each experiment, or what a server said of one that is to be repeated.
+//! `joulemark submit`: submits the experiment of each file, or repeats one from a server's output.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,34 +11,34 @@ use serde_json::Value;
 use super::arguments::{OutputArguments, ServerArguments};
 use super::given_file::{STANDARD_INPUT, document, media_type, read_file, read_input};
 use super::session::{self, Session};
-use super::{complaint, ending::Ending, metrics, outlook, prompt_file, sweep, watch::watch};
+use super::{ending::Ending, error_text, metrics, outlook, prompt_file, sweep, watch::watch};
 use crate::client::{ClientError, Document, MediaType};
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{ExperimentId, PromptLine, Repeat, State};
 
 #[derive(Debug, Args)]
 pub struct SubmitArguments {
-    /// Files with an experiment each, JSON or YAML; - is standard input. Results, an experiment as it is shown and a line of
-    /// an export repeat theirs.
+    /// Files with one experiment each, in JSON or YAML; - is standard input. Results, a shown experiment or a line of
+    /// an export are accepted too, and repeat their experiment.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Send the prompts of a local JSONL file in place of the experiment's: each line `{"prompt": "…"}` or `{"messages":
-    /// [{"role": "user", "content": "…"}]}`, with `max_output_tokens` where it needs its own.
+    /// Send the prompts of a local JSON Lines file instead of the experiment's. Each line is `{"prompt": "…"}` or
+    /// `{"messages": [{"role": "user", "content": "…"}]}`, optionally with its own `max_output_tokens`.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
-    /// Wait for the ends, in order. The JSON is then each one's results, or the experiment that has none; the exit code says
-    /// which.
+    /// Wait until each experiment ends, in order. Prints its results, or the experiment if it has none; the exit code
+    /// tells which.
     #[arg(long)]
     wait: bool,
-    /// Run each experiment so many times, as a sweep of one point: figures get intervals over whole runs. Prints the sweep's id,
-    /// and with --wait its table.
+    /// Run each experiment N times, as a sweep of one point, so that intervals are over whole runs. Prints the ID of
+    /// the sweep, and its table with --wait.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with = "strict")]
     repeat: Option<u32>,
-    /// Take it for an error when a repeated experiment runs with other model files or another file of prompts than the results
-    /// that it repeats, which must have the files' digests. The models' of the run are known once it is over.
+    /// Fail if a repeated experiment ran with other model files or prompts than the results given, or gave other
+    /// answers. Model files are compared after the run. The results must contain the SHA-256 of the files.
     #[arg(long, requires = "wait")]
     strict: bool,
-    /// Print the ids alone, at once, and say nothing on standard error but errors.
+    /// Print only the IDs, at once, and only errors on standard error.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub struct SubmitArguments {
 }
 
 pub fn run(arguments: SubmitArguments) -> ExitCode {
-    // Before anything catches an interrupt: a terminal may leave us waiting here.
+    // Standard input is read before Ctrl-C is handled, so that Ctrl-C ends a wait for it.
     let from_input = arguments.files.iter().any(|file| file == Path::new(STANDARD_INPUT));
     let input = from_input.then(read_input);
     session::run(
@@ -69,7 +69,7 @@ async fn submit_all(
     if let Some(repeats) = arguments.repeat {
         return repeat_all(session, arguments, (input.as_deref(), prompts.as_deref()), repeats).await;
     }
-    let how = How {
+    let shared = Shared {
         input: input.as_deref(),
         prompts: prompts.as_deref(),
         is_strict: arguments.strict,
@@ -77,34 +77,34 @@ async fn submit_all(
     let mut ending = Ending::Done;
     let mut accepted = Vec::new();
     for file in &arguments.files {
-        session.reporter.set_last_words(format!(
-            "whether the server has accepted {} is not known; `joulemark list` shows it",
+        session.reporter.set_interruption_note(format!(
+            "it is unknown whether the server accepted {}; `joulemark list` shows it",
             file.display()
         ));
-        match submit(session, file, &how).await {
+        match submit(session, file, &shared).await {
             Ok((document, repeats)) => {
                 announce(session, arguments, &document)?;
                 accepted.push((document, repeats));
             }
-            // What is refused does not keep the others back; what every one of them would meet does.
+            // A rejected file does not stop the others; an error that they would meet as well does.
             Err(error) if Ending::of_error(&error) == Ending::Refused && arguments.files.len() > 1 => {
                 session
                     .reporter
-                    .complain(&format!("joulemark: {}", complaint::text(&error)));
+                    .say_always(&format!("joulemark: {}", error_text::text(&error)));
                 ending = ending.and(Ending::Refused);
             }
             Err(error) => {
                 if !error
                     .chain()
-                    .any(|cause| cause.downcast_ref().is_some_and(ClientError::leaves_it_open))
+                    .any(|cause| cause.downcast_ref().is_some_and(ClientError::may_have_succeeded))
                 {
-                    session.reporter.set_last_words("");
+                    session.reporter.set_interruption_note("");
                 }
                 return Err(error);
             }
         }
     }
-    session.reporter.set_last_words("");
+    session.reporter.set_interruption_note("");
     if arguments.wait {
         for (document, repeats) in &accepted {
             ending = ending.and(wait(session, arguments, document, repeats.as_ref()).await?);
@@ -113,24 +113,24 @@ async fn submit_all(
     Ok(ending)
 }
 
-/// What is the same for all files that are submitted.
-struct How<'a> {
-    /// What came by standard input.
+/// Inputs that all submitted files share.
+struct Shared<'a> {
+    /// Content of standard input, if a file is named "-".
     input: Option<&'a [u8]>,
     prompts: Option<&'a [PromptLine]>,
     is_strict: bool,
 }
 
-/// Returns the experiment that was accepted, and what it repeats.
-async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result<(Document, Option<Repeat>)> {
-    let (shown, bytes) = read_file(file, how.input)?;
+/// Submits one file; returns the accepted experiment, and the experiment that it repeats.
+async fn submit(session: &Session, file: &Path, shared: &Shared<'_>) -> anyhow::Result<(Document, Option<Repeat>)> {
+    let (shown, bytes) = read_file(file, shared.input)?;
     let repeats = serde_json::from_slice(&bytes)
         .ok()
         .and_then(|document| Repeat::of(&document));
     let is_manifest = repeats.as_ref().is_some_and(|repeat| repeat.is_manifest);
     let Some(repeat) = &repeats else {
         let media_type = media_type(file, &bytes);
-        let sent = match how.prompts {
+        let sent = match shared.prompts {
             None => session.server.submit(&bytes, media_type).await,
             Some(lines) => {
                 let experiment =
@@ -143,41 +143,39 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
         };
         return Ok((sent.context(shown)?, None));
     };
-    let experiment = match how.prompts {
+    let experiment = match shared.prompts {
         Some(lines) => prompt_file::put_into(repeat.experiment.clone(), lines),
         None => repeat.experiment.clone(),
     };
-    if repeat.withheld_prompts > 0 && how.prompts.is_none() {
+    if repeat.withheld_prompts > 0 && shared.prompts.is_none() {
         bail!(
-            "{shown} leaves {} prompts out, which this experiment cannot be repeated without; its submitter and admins see \
-             them in `joulemark results`, and an export holds none; --prompts FILE sends others",
+            "{shown} omits {} prompts, so the experiment cannot be repeated from it; its submitter and admins get \
+             them from `joulemark results`, exports contain none; or send other prompts by --prompts FILE",
             repeat.withheld_prompts
         );
     }
-    if repeat.dropped_prompts > 0 && how.prompts.is_none() {
+    if repeat.dropped_prompts > 0 && shared.prompts.is_none() {
         bail!(
-            "{shown} has no prompts any more: the server has dropped its {} (prompt_retention_days). To repeat it, write \
-             them into \"prompts\" and take \"prompts_dropped\" out, or send them by --prompts FILE; \
-             `prompts_dropped.sha256` says whether they are the same",
+            "{shown} no longer has its {} prompts: the server deleted them (prompt_retention_days). To repeat it, write \
+             them into \"prompts\" and remove \"prompts_dropped\", or send them by --prompts FILE; \
+             `prompts_dropped.sha256` shows whether they are the same",
             repeat.dropped_prompts
         );
     }
     if let Some(missing) = repeat.missing_digests().filter(|_| runs_a_model(repeat)) {
-        if how.is_strict {
-            bail!(
-                "{shown} has {missing}, and --strict compares by it; results have them: `joulemark results ID --json`"
-            );
+        if shared.is_strict {
+            bail!("{shown} has {missing}, which --strict needs; use the results: `joulemark results ID --json`");
         }
         session.reporter.say(&format!(
-            "warning: {shown} has {missing}: whether the model is the same is not known"
+            "warning: {shown} has {missing}: it is unknown whether the model is the same"
         ));
     }
-    if is_manifest && how.prompts.is_none() {
-        // As it is: the server compares its hashes.
+    if is_manifest && shared.prompts.is_none() {
+        // Sent unchanged: the server compares the hashes of a manifest.
         let sent = session.server.submit(&bytes, MediaType::Json).await;
         return Ok((sent.context(shown)?, repeats));
     }
-    let (body, submitted_with) = prompt_file::with_or_without_digest(experiment, how.is_strict);
+    let (body, submitted_with) = prompt_file::take_digest(experiment, shared.is_strict);
     let sent = session
         .server
         .submit(body.to_string().as_bytes(), MediaType::Json)
@@ -192,13 +190,13 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
         _ => shown,
     };
     let sent = sent.context(shown)?;
-    if let Some(other) = submitted_with.and_then(|digest| prompt_file::other(&digest, &sent.value)) {
+    if let Some(other) = submitted_with.and_then(|digest| prompt_file::changed_file(&digest, &sent.value)) {
         session.reporter.say(&format!("warning: {other}"));
     }
     Ok((sent, repeats))
 }
 
-/// Submits each file's experiment as a sweep of one point.
+/// Submits the experiment of each file as a sweep of one point.
 async fn repeat_all(
     session: &Session,
     arguments: &SubmitArguments,
@@ -211,8 +209,8 @@ async fn repeat_all(
         let read = document(&bytes, media_type(file, &bytes)).with_context(|| shown.clone())?;
         let experiment = match Repeat::of(&read) {
             Some(repeat) if repeat.is_manifest => bail!(
-                "{shown} is a manifest, whose hashes of model and prompts no sweep compares; --repeat accepts an experiment: submit \
-                 the manifest without --repeat, or its \"experiment\" alone"
+                "{shown} is a manifest, and a sweep does not compare its hashes; --repeat accepts an experiment: submit \
+                 the manifest without --repeat, or only its \"experiment\""
             ),
             Some(repeat) => repeat.experiment,
             None => read,
@@ -231,7 +229,14 @@ async fn repeat_all(
     }
     let mut ending = Ending::Done;
     for document in &accepted {
-        ending = ending.and(sweep::follow(session, document, &sweep::How::new(arguments.wait, arguments.quiet)).await?);
+        ending = ending.and(
+            sweep::follow(
+                session,
+                document,
+                &sweep::FollowOptions::new(arguments.wait, arguments.quiet),
+            )
+            .await?,
+        );
     }
     Ok(ending)
 }
@@ -269,39 +274,39 @@ fn announce(session: &Session, arguments: &SubmitArguments, document: &Document)
     Ok(())
 }
 
-/// Tells whether a model is run: the synthetic engine has no files to compare.
+/// Returns whether the experiment runs a model; the synthetic engine has no model files to compare.
 fn runs_a_model(repeat: &Repeat) -> bool {
     let name = repeat.experiment["model_name"].as_str();
     !name.is_some_and(|name| name.starts_with(SYNTHETIC_PREFIX))
 }
 
-/// Returns how a repeated experiment's model files differ from those that it ran with before.
+/// Returns a message if the model files differ from those of the repeated results.
 fn other_model(repeats: &Repeat, results: &Value) -> Option<String> {
     let differences = repeats.differences(&Repeat::of(results)?);
     (!differences.is_empty()).then(|| {
         let listed = differences.join("\n  ");
-        format!("the model is another one than in the results that are repeated:\n  {listed}")
+        format!("the model differs from that of the repeated results:\n  {listed}")
     })
 }
 
-/// What there is to say of a repetition's answers.
+/// Comparison of a repetition's answers with the original ones.
 struct Answers {
     is_same: bool,
-    words: String,
+    message: String,
 }
 
-/// Returns whether a repetition gave the same answers; `None` where nobody can tell.
+/// Compares the answers of a repetition with the original ones; returns `None` when they cannot be compared.
 fn answers(repeats: &Repeat, results: &Value) -> Option<Answers> {
     let is_same = repeats.has_outputs_of(&Repeat::of(results)?)?;
     let of = match results["outputs"]["of"].as_str() {
         Some("token_ids") => "token for token",
-        _ => "by the SHA-256 of their texts",
+        _ => "by SHA-256 of their texts",
     };
-    let words = match is_same {
-        true => format!("the answers are the same as in what is repeated, {of}"),
-        false => format!("warning: the answers are others than in what is repeated, compared {of}"),
+    let message = match is_same {
+        true => format!("the answers are the same as in the repeated results, {of}"),
+        false => format!("warning: the answers differ from those in the repeated results, compared {of}"),
     };
-    Some(Answers { is_same, words })
+    Some(Answers { is_same, message })
 }
 
 async fn wait(
@@ -310,7 +315,7 @@ async fn wait(
     document: &Document,
     repeats: Option<&Repeat>,
 ) -> anyhow::Result<Ending> {
-    let id: ExperimentId = document.id().parse().context("the server's answer has no id")?;
+    let id: ExperimentId = document.id().parse().context("the server's response has no id")?;
     let state = watch(session, id, |_| {}).await?;
     let repeats = repeats.filter(|repeats| {
         let can_compare = !repeats.model_sha256.is_empty() || !repeats.outputs.is_empty();
@@ -323,9 +328,9 @@ async fn wait(
         let results = session.server.results(id).await?;
         if let Some(told) = repeats.and_then(|repeats| answers(repeats, &results.value)) {
             if arguments.strict && !told.is_same {
-                bail!("{id}: {}", told.words);
+                bail!("{id}: {}", told.message);
             }
-            session.reporter.say(&told.words);
+            session.reporter.say(&told.message);
         }
         if let Some(other) = repeats.and_then(|repeats| other_model(repeats, &results.value)) {
             if arguments.strict {
@@ -340,7 +345,7 @@ async fn wait(
             session.print_document(&results)?;
         } else {
             session.print(&metrics::headlines(&results.value))?;
-            session.reporter.say(&format!("everything: joulemark results {id}"));
+            session.reporter.say(&format!("all metrics: joulemark results {id}"));
         }
         return Ok(Ending::Done);
     }
@@ -367,7 +372,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_model_than_that_of_the_results_is_told_with_each_of_its_files() {
+    fn a_different_model_is_reported_with_each_differing_file() {
         let results = |one: &str, other: &str| {
             serde_json::json!({"experiment": {"model_name": "m"}, "validation": {},
                 "model": {"sha256": [{"file": "m.gguf", "sha256": one}, {"file": "n.gguf", "sha256": other}]}})

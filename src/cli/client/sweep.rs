@@ -1,4 +1,4 @@
-//! `joulemark sweep`: an experiment many times over, from a file, and its table.
+//! `joulemark sweep`: submits a sweep from a file, waits for it and prints its table.
 
 mod table;
 
@@ -21,18 +21,18 @@ use joulemark_measurement::clock::Monotonic;
 
 #[derive(Debug, Args)]
 pub struct SweepArguments {
-    /// File with a sweep, JSON or YAML: `base`, an experiment, `axes`, fields with their values, and what docs/sweeps.md has
-    /// beside them; - is standard input.
+    /// File with a sweep, in JSON or YAML: `base`, an experiment, `axes`, fields with their values, and the options in
+    /// docs/sweeps.md; - is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Wait for the end, and print the table. The exit code says whether all experiments were completed.
+    /// Wait until the sweep ends and print its table. The exit code tells whether all experiments completed.
     #[arg(long)]
     wait: bool,
-    /// Metrics of the table, by their names (`GET /v1/metrics`) [default: those of a comparison, p99_ttft_ms
-    /// and those of the goal].
+    /// Metrics of the table, by name (see docs/metrics.md) [default: those of a comparison, p99_ttft_ms and those of
+    /// the goal].
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "wait")]
     metric: Vec<String>,
-    /// Print the id alone, at once, and say nothing on standard error but errors.
+    /// Print only the ID, at once, and only errors on standard error.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -41,15 +41,16 @@ pub struct SweepArguments {
     server: ServerArguments,
 }
 
-/// How a sweep is followed once it is accepted.
-pub struct How {
+/// How to follow an accepted sweep.
+pub struct FollowOptions {
     wait: bool,
     quiet: bool,
-    /// None for the server's own choice.
+    /// Names of the metrics, separated by commas; `None` for the server's default.
     metrics: Option<String>,
 }
 
-impl How {
+impl FollowOptions {
+    /// Creates the options with the server's default metrics.
     pub fn new(wait: bool, quiet: bool) -> Self {
         Self {
             wait,
@@ -59,11 +60,11 @@ impl How {
     }
 }
 
-/// The server is asked so often.
+/// Interval between two requests for the progress.
 const PERIOD: Duration = Duration::from_secs(1);
 
 pub fn run(arguments: SweepArguments) -> ExitCode {
-    // Before anything catches an interrupt: a terminal may leave us waiting here.
+    // Standard input is read before Ctrl-C is handled, so that Ctrl-C ends a wait for it.
     let input = (arguments.file == Path::new(STANDARD_INPUT)).then(read_input);
     session::run(
         &arguments.server,
@@ -76,18 +77,18 @@ pub fn run(arguments: SweepArguments) -> ExitCode {
                 .server
                 .submit_sweep(&bytes, media_type(&arguments.file, &bytes))
                 .await;
-            let how = How {
+            let how = FollowOptions {
                 metrics: (!arguments.metric.is_empty()).then(|| arguments.metric.join(",")),
-                ..How::new(arguments.wait, arguments.quiet)
+                ..FollowOptions::new(arguments.wait, arguments.quiet)
             };
             follow(session, &sent.context(shown)?, &how).await
         },
     )
 }
 
-/// Says what was accepted, and follows it to its table where that is asked for.
-pub async fn follow(session: &Session, accepted: &Document, how: &How) -> anyhow::Result<Ending> {
-    let id: ExperimentId = accepted.id().parse().context("the server's answer has no id")?;
+/// Prints what was accepted, and with `--wait` waits and prints the table.
+pub async fn follow(session: &Session, accepted: &Document, how: &FollowOptions) -> anyhow::Result<Ending> {
+    let id: ExperimentId = accepted.id().parse().context("the server's response has no id")?;
     let count = |pointer: &str| accepted.value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     if how.quiet {
         session.print(accepted.id())?;
@@ -104,11 +105,11 @@ pub async fn follow(session: &Session, accepted: &Document, how: &How) -> anyhow
     if !how.wait {
         return Ok(Ending::Done);
     }
-    session.reporter.set_last_words(format!(
+    session.reporter.set_interruption_note(format!(
         "the sweep goes on; its experiments are listed with\n  joulemark list --label sweep={id}"
     ));
     wait(session, id).await?;
-    session.reporter.set_last_words("");
+    session.reporter.set_interruption_note("");
     let metrics = how.metrics.clone().map(|names| ("metrics".to_owned(), names));
     let shown = session
         .server
@@ -122,17 +123,17 @@ pub async fn follow(session: &Session, accepted: &Document, how: &How) -> anyhow
     Ok(ending(&shown.value))
 }
 
-/// Waits until nothing of it waits or runs, with a line whenever another experiment has ended.
+/// Waits until the sweep has ended; prints a line whenever another experiment has ended.
 async fn wait(session: &Session, id: ExperimentId) -> anyhow::Result<()> {
     let query = [("fields".to_owned(), "state,progress,eta".to_owned())];
-    let (begun, mut said) = (Monotonic::now(), None);
+    let (begun, mut printed) = (Monotonic::now(), None);
     loop {
         let now = session.server.sweep(id, &query).await?.value;
         let line = progress(&now);
-        if said.as_ref() != Some(&line.0) {
+        if printed.as_ref() != Some(&line.0) {
             let after = Monotonic::now().sec_since(begun);
             session.reporter.say(&format!("{after:8.1} s  {}", line.1));
-            said = Some(line.0);
+            printed = Some(line.0);
         }
         if now["state"] != "running" {
             return Ok(());
@@ -141,7 +142,7 @@ async fn wait(session: &Session, id: ExperimentId) -> anyhow::Result<()> {
     }
 }
 
-/// Returns how many have ended, and a line that says so.
+/// Returns the number of ended experiments and a line of text on the progress.
 fn progress(sweep: &Value) -> (u64, String) {
     let count = |name: &str| sweep["progress"][name].as_u64().unwrap_or(0);
     let ended = count("completed") + count("failed") + count("cancelled");
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_how_many_ended_how_and_what_is_left() {
+    fn the_progress_line_counts_the_ended_experiments_and_estimates_the_time_left() {
         let sweep = json!({"state": "running", "eta": {"left_sec": 75.0},
             "progress": {"experiments": 12, "completed": 3, "failed": 1, "cancelled": 0, "queued": 7, "running": 1}});
         let (ended, line) = progress(&sweep);

@@ -1,3 +1,5 @@
+//! Follows an experiment with messages and a progress bar.
+
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -7,13 +9,14 @@ use crate::client::{Progress, Update};
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::clock::Monotonic;
 
-/// Thousandths: fine enough for any terminal.
+/// Length of the bar, in steps.
 const BAR_LENGTH: u64 = 1000;
 
-/// Follows an experiment to its end: a line a state, and a bar beneath where standard error is a terminal.
+/// Follows an experiment until it ends. Prints a line for each state, and a progress bar if standard error is a
+/// terminal.
 pub async fn watch(session: &Session, id: ExperimentId, mut each_state: impl FnMut(State)) -> anyhow::Result<State> {
-    session.reporter.set_last_words(format!(
-        "the experiment goes on; watch it again with\n  joulemark status {id} --watch\nor end it with\n  joulemark cancel {id}"
+    session.reporter.set_interruption_note(format!(
+        "the experiment goes on; watch it with\n  joulemark status {id} --watch\nor cancel it with\n  joulemark cancel {id}"
     ));
     let bar = session.reporter.bar(new_bar());
     let begun = Monotonic::now();
@@ -34,7 +37,7 @@ pub async fn watch(session: &Session, id: ExperimentId, mut each_state: impl FnM
                     bar.set_prefix(phase.clone());
                 }
                 bar.set_message(sentence(&progress));
-                // An estimate that grows must not draw the bar back.
+                // The estimate may grow, but the bar must not move back.
                 reached = reached.max(done(&progress).unwrap_or(0));
                 bar.set_position(reached);
             }
@@ -45,7 +48,7 @@ pub async fn watch(session: &Session, id: ExperimentId, mut each_state: impl FnM
         bar.finish_and_clear();
     }
     let state = state?;
-    session.reporter.set_last_words("");
+    session.reporter.set_interruption_note("");
     Ok(state)
 }
 
@@ -61,14 +64,14 @@ fn new_bar() -> ProgressBar {
     bar
 }
 
-/// How much of the run is done, in thousandths; none before that can be estimated.
+/// Returns the completed part of the run in steps of the bar; `None` while it cannot be estimated.
 fn done(progress: &Progress) -> Option<u64> {
     let (elapsed, eta) = (progress.elapsed_sec?, progress.eta_sec?);
     let whole = elapsed + eta;
     (whole > 0.0).then(|| (elapsed / whole * BAR_LENGTH as f64).clamp(0.0, BAR_LENGTH as f64) as u64)
 }
 
-/// What is known of it, and nothing of what is not.
+/// Returns the known values of the progress as text.
 fn sentence(progress: &Progress) -> String {
     let cycle = progress.cycle.map(|cycle| match progress.num_cycles {
         Some(all) => format!("cycle {} of {all}", cycle + 1),
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_known_is_said() {
+    fn unknown_values_are_omitted() {
         assert_eq!(sentence(&Progress::default()), "");
         let progress = Progress {
             cycle: Some(0),

@@ -1,3 +1,5 @@
+//! `joulemark db backup`.
+
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,27 +14,28 @@ use crate::disk::backup_marker;
 use joulemark_measurement::clock;
 use joulemark_store::sqlite_file;
 
+/// Copies the database into a new file.
 pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     let shown = file.display();
     if file.exists() {
-        bail!("{shown} is there already; name a new file");
+        bail!("{shown} already exists; name a new file");
     }
-    // Beside its place, so that it gets its name in one step once it is whole.
+    // Written beside the target and renamed once complete.
     let unfinished = PathBuf::from(format!("{shown}.unfinished"));
-    // Its owner's alone, as the database is.
+    // Readable by its owner alone, as the database is.
     let mut options = std::fs::File::options();
     let made = open_own(&unfinished, options.write(true).create(true).truncate(true).mode(0o600));
-    made.with_context(|| format!("{} cannot be made", unfinished.display()))?;
+    made.with_context(|| format!("{} cannot be created", unfinished.display()))?;
     let written = write(settings, &unfinished).await;
     let placed = written.and_then(|()| Ok(place(&unfinished, file)?));
     if placed.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
-    placed.with_context(|| format!("{shown} cannot be made"))?;
+    placed.with_context(|| format!("{shown} cannot be created"))?;
     if let Some(database) = sqlite_file(&settings.service.database_url)
         && let Err(error) = backup_marker::set(&database, clock::wall_now())
     {
-        eprintln!("joulemark: the time of the backup cannot be noted beside the database: {error}");
+        eprintln!("joulemark: the time of the backup cannot be recorded beside the database: {error}");
     }
     say(&format!("{shown}: {} bytes\n", std::fs::metadata(file)?.len()))?;
     Ok(())
@@ -48,7 +51,7 @@ async fn write(settings: &Settings, unfinished: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Durable, and only then named.
+/// Syncs the file to disk, then renames it.
 fn place(unfinished: &Path, file: &Path) -> std::io::Result<()> {
     std::fs::File::open(unfinished)?.sync_all()?;
     std::fs::rename(unfinished, file)?;
@@ -56,7 +59,7 @@ fn place(unfinished: &Path, file: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// With the server's own tool: it alone knows how to copy everything that a Postgres database can hold.
+/// Runs `pg_dump`, which copies everything that a Postgres database can hold.
 fn dump(url: &str, file: &Path) -> anyhow::Result<()> {
     if !url.starts_with("postgres") {
         bail!("a database in memory cannot be backed up");
@@ -69,11 +72,11 @@ fn dump(url: &str, file: &Path) -> anyhow::Result<()> {
         .arg("--dbname")
         .arg(&url);
     if let Some(password) = password {
-        // Not as an argument, which every user of the host can read.
+        // Not as an argument: every user of the host can read those.
         command.env("PGPASSWORD", password);
     }
     let ended = command.status().with_context(|| {
-        format!("pg_dump does not start; install PostgreSQL's client programs, or run elsewhere: pg_dump --format=custom --file FILE --dbname {url}")
+        format!("pg_dump cannot be started; install PostgreSQL's client programs, or run on another host: pg_dump --format=custom --file FILE --dbname {url}")
     })?;
     if !ended.success() {
         bail!("pg_dump failed: {ended}");

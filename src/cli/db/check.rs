@@ -1,12 +1,15 @@
+//! `joulemark db check`.
+
 use anyhow::bail;
 
 use crate::cli::say::say;
 use crate::config::Settings;
 use joulemark_store::Contents;
 
-/// Beyond these only their number is said.
+/// Maximum number of problems that are printed; of further ones only the number is.
 const MAX_SHOWN: usize = 20;
 
+/// Checks the database and prints its content and its problems. Returns an error when it has problems.
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     let store = super::open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;

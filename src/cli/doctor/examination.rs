@@ -12,49 +12,50 @@ use joulemark_experiment::OfferedEngine;
 use joulemark_measurement::{ComputeCapability, EnergyMethod, SourceReading};
 use joulemark_meter::{CpuDevice, Devices, Finding, GpuDevice};
 
+/// Findings of the doctor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Examination {
-    /// Whether at least one source measured, not estimated, energy just now.
+    /// Whether at least one source just measured energy, rather than estimated it.
     pub measures: bool,
-    /// Every source that was looked for: whether it works, why not, and the fix.
+    /// Every energy source that was looked for: whether it works, why not, and the fix.
     pub findings: Vec<Finding>,
     pub gpus: Vec<GpuDevice>,
     pub cpu: CpuDevice,
-    /// What each source that works read over one second.
+    /// Reading of each working source over one second.
     pub sources: Vec<SourceReading>,
     /// Every program of every engine that was looked for.
     pub engines: Vec<EngineFinding>,
-    /// Which of them computes on each GPU.
+    /// The engine program that computes on each GPU.
     pub gpu_programs: Vec<GpuProgram>,
-    /// Every engine of the configuration that is a server.
+    /// Every engine of the configuration that is an inference server.
     pub servers: Vec<ServerFinding>,
-    /// Whether power limits and clocks can be set; `None` where nobody is named who sets them.
+    /// Whether power limits and clocks can be set; `None` when no power control is configured.
     pub power: Option<PowerFinding>,
 }
 
-/// One engine: what it is where it can be started, and otherwise why not.
+/// One engine program: its description if it can be started, and otherwise the problem.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EngineFinding {
     pub works: bool,
-    /// The program that runs it; `None` where there is none that can be started.
+    /// Path of the program; `None` when there is none that can be started.
     pub program: Option<PathBuf>,
-    /// What the program says of itself.
+    /// Description that the program gives of itself.
     #[serde(flatten)]
     pub offer: Option<OfferedEngine>,
-    /// Why it cannot be started, and what mends it.
+    /// Why it cannot be started, and how to fix that.
     pub problem: Option<String>,
 }
 
-/// The program that computes on a GPU.
+/// Engine program for one GPU.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GpuProgram {
     /// NVML index.
     pub gpu: u32,
     pub gpu_uuid: String,
     pub compute_capability: Option<ComputeCapability>,
-    /// `None` where none does.
+    /// Path of the program; `None` when no program supports this GPU.
     pub program: Option<PathBuf>,
-    /// Why none does, and the command that makes one.
+    /// Why there is no program, and the command that builds one.
     pub problem: Option<String>,
 }
 
@@ -110,7 +111,7 @@ impl EngineFinding {
             return format!("  --     {}", self.problem.as_deref().unwrap_or("not found"));
         };
         let built_for = match (offer.features.is_empty(), offer.compute_capability) {
-            (true, _) => "the CPU alone".to_owned(),
+            (true, _) => "the CPU only".to_owned(),
             (false, None) => offer.features.join(", "),
             (false, Some(capability)) => format!("{} on compute capability {capability}", offer.features.join(", ")),
         };
@@ -124,6 +125,7 @@ impl EngineFinding {
 }
 
 impl Examination {
+    /// Creates the findings, without power control.
     pub fn new(sources: Vec<SourceReading>, devices: Devices, engines: &Engines, servers: Vec<ServerFinding>) -> Self {
         let computes_on = |gpu: &GpuDevice| {
             let found = engines.find_for_gpus(MISTRAL, &[gpu.compute_capability]);
@@ -143,6 +145,7 @@ impl Examination {
         }
     }
 
+    /// Returns the findings as text.
     pub fn text(&self) -> String {
         let mut text = String::from("Energy sources\n");
         // Writing to a String cannot fail.
@@ -181,7 +184,7 @@ impl Examination {
         }
         let power = match &self.power {
             Some(power) => power.text(),
-            None => "  --     nobody sets any (--power-control)".to_owned(),
+            None => "  --     not configured (--power-control)".to_owned(),
         };
         let _ = writeln!(text, "\nPower limits and clocks\n{power}");
         let model = self.cpu.model.as_deref().unwrap_or("unknown model");
@@ -189,16 +192,16 @@ impl Examination {
             .cpu
             .cpu_time_source
             .as_deref()
-            .unwrap_or("no clock: host energy stays unattributed");
+            .unwrap_or("no clock: host energy cannot be attributed to experiments");
         let _ = writeln!(
             text,
-            "\nCPU  {model}, {} logical CPUs\nCPU time, which host energy is split by: {clock}",
+            "\nCPU  {model}, {} logical CPUs\nCPU time, by which host energy is attributed: {clock}",
             self.cpu.logical_cpus
         );
         let verdict = if self.measures {
             "Energy is measured on this host."
         } else {
-            "Nothing here measures energy: what there is, is an estimate or nothing. The fixes stand above."
+            "Nothing on this host measures energy; energy is estimated or unknown. The fixes are listed above."
         };
         let _ = writeln!(text, "\n{verdict}");
         text

@@ -1,3 +1,5 @@
+//! Checks whether power limits and clocks can be set.
+
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -9,15 +11,15 @@ use joulemark_meter::GpuDevice;
 /// Whether power limits and clocks can be set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PowerFinding {
-    /// Who sets them, as the option names it.
+    /// The program that sets them, as the option names it.
     pub power_control: String,
     pub works: bool,
-    /// Why none can be set, and what mends it.
+    /// Why they cannot be set, and how to fix that.
     pub problem: Option<String>,
 }
 
 impl PowerFinding {
-    /// Returns a line of text.
+    /// Returns the finding as text.
     pub fn text(&self) -> String {
         match &self.problem {
             None => format!("  works  by {}", self.power_control),
@@ -29,12 +31,12 @@ impl PowerFinding {
     }
 }
 
-/// Asks whoever sets power limits and clocks, without changing any; `None` where nobody is named.
+/// Checks the configured power control without changing a setting; returns `None` when none is configured.
 ///
 /// # Errors
-/// The operating system's, where no runtime can be had.
+/// Returns the operating system's error when no async runtime can be started.
 pub fn examine(settings: &Settings, gpus: &[GpuDevice]) -> std::io::Result<Option<PowerFinding>> {
-    // Nothing is set, so that there is no journal.
+    // Nothing is set, so no journal is needed.
     let Some(controller) = controller(settings, &PathBuf::new()) else {
         return Ok(None);
     };

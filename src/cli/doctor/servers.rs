@@ -1,4 +1,5 @@
-//! The engines of the configuration that are servers: whether each can be started or answers, and where its processes are.
+//! Checks the inference servers of the configuration: whether each can be started or answers, and where its processes
+//! are.
 
 use std::path::{Path, PathBuf};
 
@@ -9,27 +10,28 @@ use serde::Serialize;
 use crate::config::{ConfiguredEngines, EngineSettings};
 use crate::engines::attached;
 
-/// One engine of the configuration.
+/// Finding on one engine of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ServerFinding {
     pub name: String,
-    /// Whether it is started for each experiment, or runs already.
+    /// Whether the service starts it for each experiment; otherwise it runs already.
     pub managed: bool,
     pub works: bool,
     pub detail: String,
 }
 
 impl ServerFinding {
+    /// Returns the finding as a line of text.
     pub fn text(&self) -> String {
         let mark = if self.works { "works" } else { "  --" };
         format!("{mark:5}  {}: {}", self.name, self.detail)
     }
 }
 
-/// Looks at each engine; asks those that run already.
+/// Checks each engine: looks for the program of a managed one, and sends a request to one that runs already.
 ///
 /// # Errors
-/// The operating system's, when no runtime can be started.
+/// Returns the operating system's error when no async runtime can be started.
 pub fn examine(engines: &ConfiguredEngines) -> std::io::Result<Vec<ServerFinding>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let finding = |(name, settings): (&String, &EngineSettings)| {
@@ -49,14 +51,12 @@ pub fn examine(engines: &ConfiguredEngines) -> std::io::Result<Vec<ServerFinding
 
 fn startable(program: &str) -> Result<String, String> {
     let found = resolve(program).ok_or_else(|| {
-        format!(
-            "there is no program {program} that can be started; `command` of the engine names it, by a path or in PATH"
-        )
+        format!("there is no executable {program}; set `command` of the engine to a path or to a program in PATH")
     })?;
     Ok(format!("starts {} for each experiment", found.display()))
 }
 
-/// Finds a program as starting it does.
+/// Returns the path of the program that would be started, searching PATH for a bare name.
 fn resolve(program: &str) -> Option<PathBuf> {
     let is_program = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
     if program.contains('/') {

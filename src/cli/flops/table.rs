@@ -1,10 +1,11 @@
-//! The answer as people read it. Pure: numbers in, text out.
+//! The table that `joulemark flops` prints. Pure.
 
 use std::fmt::Write as _;
 
 use joulemark_flops::{FlopsAnswer, OperatorAnswer, OperatorKind};
 use joulemark_measurement::Confidence;
 
+/// Returns the answer as a table.
 pub fn table(answer: &FlopsAnswer) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
@@ -40,7 +41,7 @@ pub fn table(answer: &FlopsAnswer) -> String {
     line("  of prefill", decimals(answer.arithmetic_intensity_prefill));
     line("  of decode", decimals(answer.arithmetic_intensity_decode));
     if let Some(roofline) = &answer.roofline {
-        line("least time on one, s", decimals(roofline.least_time_sec));
+        line("minimum time, s", decimals(roofline.least_time_sec));
         let _ = writeln!(
             text,
             "   {} ({}), {}",

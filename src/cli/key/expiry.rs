@@ -1,8 +1,10 @@
+//! Parses `--expires`.
+
 use anyhow::{Context as _, bail};
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
 use joulemark_measurement::quoted;
 
-/// A moment, a day (its beginning, UTC), or a time from `now`.
+/// Parses a time, a day (its beginning in UTC), or a duration from `now`.
 pub fn read(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let at = if let Ok(at) = text.parse::<Timestamp>() {
         at
@@ -11,19 +13,19 @@ pub fn read(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     } else {
         let span: Span = text.parse().map_err(|_| {
             anyhow::anyhow!(
-                "--expires is {text}; accepted are a time such as 90d, 6months or 12h, a day such as 2027-01-31, and \
-                 a moment such as 2027-01-31T12:00:00Z",
+                "--expires is {text}; accepted are a duration such as 90d, 6months or 12h, a day such as 2027-01-31, and \
+                 a time such as 2027-01-31T12:00:00Z",
                 text = quoted(&text)
             )
         })?;
-        // Days and months have no fixed length but on a calendar.
+        // The length of days and months depends on the calendar.
         now.to_zoned_datetime(TimeZone::UTC)
             .checked_add(span)
             .with_context(|| format!("--expires {text} is too far away", text = quoted(&text)))?
             .timestamp()
     };
     if at <= now {
-        bail!("--expires {text} is {at}, which is past", text = quoted(&text));
+        bail!("--expires {text} is {at}, which is in the past", text = quoted(&text));
     }
     Ok(at)
 }
@@ -37,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_a_day_and_a_moment_are_read() {
+    fn a_duration_a_day_and_a_time_are_parsed() {
         for (text, expected) in [
             ("90d", "2027-02-23T12:00:00Z"),
             ("6months", "2027-05-25T12:00:00Z"),
@@ -50,11 +52,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_past_or_no_time_is_refused_by_name() {
+    fn a_past_time_and_other_text_are_rejected_with_the_option_named() {
         for (text, expected) in [
-            ("2026-11-25", "is past"),
-            ("-3d", "is past"),
-            ("0s", "is past"),
+            ("2026-11-25", "is in the past"),
+            ("-3d", "is in the past"),
+            ("0s", "is in the past"),
             ("soon", "--expires is \"soon\"; accepted are"),
             ("", "accepted are"),
             ("9999y", "too far away"),

@@ -1,10 +1,12 @@
+//! The table that `joulemark key list` prints.
+
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
 use joulemark_experiment::access::{ApiKey, Standing};
 
-/// A line a key under a heading.
+/// Returns a heading and one line for each key.
 pub fn text(keys: &[ApiKey], now: Timestamp) -> String {
     let mut text = format!(
         "{:16}  {:9}  {:28}  {:20}  {:20}  NAME\n",
@@ -15,7 +17,7 @@ pub fn text(keys: &[ApiKey], now: Timestamp) -> String {
             (Standing::Revoked(at), _) => format!("revoked {at:.0}"),
             (Standing::Expired(at), _) => format!("expired {at:.0}"),
             (Standing::Good, Some(at)) => format!("until {at:.0}"),
-            (Standing::Good, None) => "no end".to_owned(),
+            (Standing::Good, None) => "no expiry".to_owned(),
         };
         let used = key
             .last_used_at

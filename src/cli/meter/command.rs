@@ -1,4 +1,4 @@
-//! Runs the metered command: its standard streams are ours, its signals reach it, its end is its exit code.
+//! Runs the metered command with this process's standard streams, forwards signals to it and returns its exit code.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SignalFd, siginfo};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-/// What would end this process before it has printed its result.
+/// Signals that would end this process before it prints the result.
 const FORWARDED: [Signal; 5] = [
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -20,7 +20,7 @@ const FORWARDED: [Signal; 5] = [
     Signal::SIGUSR1,
 ];
 
-/// Above a killed command's signal number, as shells count.
+/// Added to the number of the signal that ended the command, as shells do.
 const KILLED: i32 = 128;
 
 /// The command could not be started.
@@ -32,7 +32,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// As shells have it: 127 for a command that is not found, 126 for one that cannot be run.
+    /// Returns 127 for a command that is not found and 126 for one that cannot be run, as shells do.
     pub fn exit_code(&self) -> u8 {
         if self.source.kind() == io::ErrorKind::NotFound {
             127
@@ -42,14 +42,15 @@ impl Failure {
     }
 }
 
-/// Signals that wait to be read instead of ending this process.
+/// Blocked signals, which are read instead of ending this process.
 pub struct Signals {
     waiting: SignalFd,
-    /// What was blocked before: the command gets this, not our block.
+    /// Signal mask from before the block; the command inherits this one.
     inherited: SigSet,
 }
 
 impl Signals {
+    /// Blocks the forwarded signals and SIGCHLD for this thread.
     pub fn block() -> anyhow::Result<Self> {
         let mut set = SigSet::empty();
         for signal in FORWARDED.into_iter().chain([Signal::SIGCHLD]) {
@@ -88,11 +89,11 @@ impl Signals {
         Ok(Running(child))
     }
 
-    /// Waits until the command has ended, and passes signals on to it meanwhile. Its CPU time stays readable until
-    /// [`Running::exit_code`].
+    /// Waits until the command has ended, and passes signals on to it meanwhile. Its CPU time remains readable until
+    /// [`Running::exit_code`] reaps it.
     ///
     /// # Errors
-    /// Returns an error when the operating system does not let it wait.
+    /// Returns an error when the operating system cannot wait for the command.
     pub fn wait_for(&mut self, running: &Running) -> anyhow::Result<()> {
         let this = Pid::from_raw(running.pid() as i32);
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -105,31 +106,32 @@ impl Signals {
     }
 }
 
-/// The command, from its start until its exit code was asked for.
+/// The running command, or the ended one until its exit code is read.
 pub struct Running(Child);
 
 impl Running {
+    /// Returns the PID of the command.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
 
-    /// Returns the exit code of the command, or 128 and the number of the signal that ended it.
+    /// Returns the exit code of the command, or 128 plus the number of the signal that ended it.
     ///
     /// # Errors
-    /// Returns an error when the operating system does not tell.
+    /// Returns the operating system's error.
     pub fn exit_code(mut self) -> anyhow::Result<u8> {
         Ok(exit_code(self.0.wait()?))
     }
 }
 
-/// A signal from a terminal has reached the command already, which is in the same group: twice means "at once" to many.
+/// Passes a signal on. One from the terminal is skipped: the command is in the same process group and has received it.
 fn pass_on(signal: &siginfo, child: &Child) {
     let from_kernel = signal.ssi_code > 0;
     let Ok(number) = Signal::try_from(signal.ssi_signo as i32) else {
         return;
     };
     if number != Signal::SIGCHLD && !from_kernel {
-        // Not waited for yet, so the number is still the child's; it may have ended all the same.
+        // Not reaped yet, so the PID is still the child's, even if it has ended.
         kill(Pid::from_raw(child.id() as i32), number).ok();
     }
 }

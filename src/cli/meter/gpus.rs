@@ -1,18 +1,20 @@
-//! Which GPUs `--gpus` names. Pure.
+//! Parses `--gpus`. Pure.
 
 use anyhow::bail;
 
 use joulemark_measurement::quoted;
 use joulemark_meter::GpuDevice;
 
+/// GPUs that are metered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GpuChoice {
     All,
-    /// By NVML index or UUID, as written; empty for none.
+    /// NVML indices or UUIDs, as written; empty for `none`.
     Named(Vec<String>),
 }
 
 impl GpuChoice {
+    /// Parses the list; `None` selects all GPUs.
     pub fn parse(list: Option<&str>) -> anyhow::Result<Self> {
         let Some(list) = list else { return Ok(Self::All) };
         match list.trim() {
@@ -33,7 +35,7 @@ impl GpuChoice {
         Ok(Self::Named(names))
     }
 
-    /// UUIDs in the order asked for, each once. `refused_slice` says why a MIG slice is refused.
+    /// Returns the UUIDs in the given order, each once. `refused_slice` returns why a MIG slice cannot be metered.
     pub fn among(
         &self,
         present: &[GpuDevice],
@@ -61,7 +63,7 @@ impl GpuChoice {
 
 fn what_there_is(present: &[GpuDevice]) -> String {
     if present.is_empty() {
-        return "there is no GPU here that NVML shows (`joulemark doctor` says why)".to_owned();
+        return "NVML shows no GPU on this host (`joulemark doctor` prints why)".to_owned();
     }
     let named = |gpu: &GpuDevice| {
         format!(
@@ -99,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn gpus_are_named_by_index_or_uuid_and_each_is_taken_once() {
+    fn gpus_are_named_by_index_or_uuid_and_duplicates_are_dropped() {
         assert_eq!(chosen(None).unwrap(), ["GPU-a", "GPU-b"]);
         assert_eq!(chosen(Some("1, GPU-a,GPU-b")).unwrap(), ["GPU-b", "GPU-a"]);
         assert!(chosen(Some("none")).unwrap().is_empty());
     }
 
     #[test]
-    fn an_unknown_gpu_is_refused_with_what_there_is() {
+    fn an_unknown_gpu_is_rejected_with_the_gpus_of_this_host() {
         let message = chosen(Some("0,7")).unwrap_err().to_string();
         assert_eq!(
             message,

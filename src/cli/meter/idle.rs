@@ -1,4 +1,4 @@
-//! What the devices draw at rest before the command: the part of its energy that it did not cause.
+//! Measures the idle baseline before the command: the energy that the devices would have used without it.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, IdlePower, SourceReading, Window};
 use joulemark_meter::HostMeter;
 
-/// The powers of the host at rest.
+/// Idle baseline of the host.
 pub struct Idle {
     window: Window,
     powers: Vec<IdlePower>,
 }
 
-/// The part of a command's energy that the devices would have drawn at rest, of the sources that the total counts.
+/// The part of a command's energy that the idle devices would have used, over the sources that the total counts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IdleEnergy {
-    /// The rest, CLOCK_MONOTONIC.
+    /// Window of the idle measurement, CLOCK_MONOTONIC.
     pub window: Window,
-    /// Null when a source was not read at rest.
+    /// `None` when a source had no idle reading.
     pub power_w: Option<f64>,
-    /// Over the command's duration.
+    /// Idle power times the duration of the command.
     pub energy_j: Option<f64>,
 }
 
 impl Idle {
-    /// Rests for `sec` seconds and reads what the devices draw meanwhile.
+    /// Sleeps for `sec` seconds and measures the idle power meanwhile.
     pub fn measure(meter: &HostMeter, sec: u32) -> Self {
         meter.edge();
         let start = Monotonic::now();
@@ -42,7 +42,7 @@ impl Idle {
         }
     }
 
-    /// Returns the energy at rest over the time of `energy`, of its sources.
+    /// Returns the idle energy over the duration of `energy`, for its sources.
     pub fn over(&self, energy: &EnergyMetrics) -> IdleEnergy {
         let is_counted = |source: &&SourceReading| source.counted_in_total || source.domain == EnergyDomain::Gpu;
         let counted: Vec<_> = energy.sources.iter().filter(is_counted).collect();

@@ -1,4 +1,4 @@
-//! What `joulemark meter` says of a command, as JSON: the sums over the host's distinct sources. Pure.
+//! The JSON that `joulemark meter` prints: sums over the distinct energy sources of the host. Pure.
 
 use serde::Serialize;
 
@@ -6,43 +6,44 @@ use super::idle::IdleEnergy;
 use joulemark_measurement::{EnergyMetrics, SourceReading, Warning, Window};
 use joulemark_meter::Finding;
 
-/// Energy of the whole host over one command; null where it is not known, never 0.
+/// Energy of the whole host during one command. What is unknown is `None`, never 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reading {
-    /// From before the command's start to after its end, CLOCK_MONOTONIC.
+    /// Window from before the start of the command to after its end, CLOCK_MONOTONIC.
     pub window: Window,
     pub duration_sec: f64,
     pub gpu_energy_j: Option<f64>,
-    /// All CPU packages.
+    /// Energy of all CPU packages.
     pub cpu_energy_j: Option<f64>,
     pub dram_energy_j: Option<f64>,
-    /// The command's own part of the packages' and the memory's energy; null where its CPU time or theirs is not known.
+    /// The command's share of the energy of packages and memory.
     pub command: Share,
-    /// What the devices would have drawn at rest; null unless `--idle-baseline-sec` was given.
+    /// Energy that the idle devices would have used; `None` without `--idle-baseline-sec`.
     pub idle: Option<IdleEnergy>,
-    /// GPUs, packages and memory that are known; null when nothing is, or when a GPU asked for or a
-    /// package is not.
+    /// Sum over GPUs, packages and memory, without the memory if it is unknown. `None` when a requested GPU or a
+    /// package is unknown.
     pub total_energy_j: Option<f64>,
-    /// The command's, or 128 and the signal's number.
+    /// Exit code of the command, or 128 plus the number of the signal that ended it.
     pub exit_code: u8,
-    /// What else used the host meanwhile.
+    /// Other uses of the host during the command.
     pub warnings: Vec<Warning>,
     pub sources: Vec<SourceReading>,
-    /// What was looked for in vain, why, and the fix, as `joulemark doctor` says it.
+    /// Energy sources that do not work, each with the reason and the fix, as `joulemark doctor` prints them.
     pub findings: Vec<Finding>,
 }
 
-/// The part of the host's energy that goes by the CPU time of the command and of all that it started.
+/// Share of the host's energy by the CPU time of the command and its descendants. `None` where the CPU time or the
+/// energy is unknown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Share {
-    /// Of the host's busy CPU time, 0 to 1.
+    /// Fraction of the host's busy CPU time, 0 to 1.
     pub cpu_time_share: Option<f64>,
     pub cpu_energy_j: Option<f64>,
     pub dram_energy_j: Option<f64>,
 }
 
 impl Reading {
-    /// Creates the reading of a command, without findings, warnings and energy at rest.
+    /// Creates the reading of a command without findings, warnings and idle energy.
     pub fn new(window: Window, metrics: EnergyMetrics, gpus: &[String], exit_code: u8) -> Self {
         let command = Share {
             cpu_time_share: metrics.cpu_time_share,
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_total_is_gpus_packages_and_memory_that_are_known() {
+    fn the_total_sums_gpus_packages_and_memory_and_omits_an_unknown_memory() {
         assert_eq!(reading(None, Some(20.0), Some(3.0), &[]).total_energy_j, Some(23.0));
         assert_eq!(
             reading(Some(100.0), Some(20.0), None, &["GPU-a".to_owned()]).total_energy_j,
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_asked_for_without_energy_makes_the_total_unknown() {
+    fn a_requested_gpu_without_energy_makes_the_total_unknown() {
         let without = reading(None, Some(20.0), Some(3.0), &["GPU-a".to_owned()]);
         assert_eq!((without.total_energy_j, without.cpu_energy_j), (None, Some(20.0)));
     }

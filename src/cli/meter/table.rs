@@ -1,10 +1,11 @@
-//! The result as people read it. Pure: numbers in, text out.
+//! The table that `joulemark meter` prints. Pure.
 
 use std::fmt::Write as _;
 
 use super::reading::Reading;
 use joulemark_measurement::{Confidence, EnergyMethod, SourceReading};
 
+/// Returns the reading as a table, followed by notes and warnings.
 pub fn table(reading: &Reading) -> String {
     let mut text = format!(
         "\n joulemark meter: {:.3} s, exit code {}\n\n",
@@ -25,7 +26,7 @@ pub fn table(reading: &Reading) -> String {
     );
     for source in &reading.sources {
         let outside = if source.energy_j.is_some() && !source.counted_in_total {
-            "  (inside another)"
+            "  (part of another source)"
         } else {
             ""
         };
@@ -53,7 +54,7 @@ pub fn table(reading: &Reading) -> String {
     for (part, energy_j) in parts.into_iter().skip(usize::from(!has_gpus)) {
         let _ = writeln!(text, " {part:width$} {:>14}", quantity(energy_j, "J"));
     }
-    text.push_str(&beside_the_host(reading, width));
+    text.push_str(&share_and_baseline(reading, width));
     let notes = reading
         .sources
         .iter()
@@ -74,8 +75,8 @@ pub fn table(reading: &Reading) -> String {
     text
 }
 
-/// The command's own share, and what the devices would have drawn without it.
-fn beside_the_host(reading: &Reading, width: usize) -> String {
+/// Returns the lines on the command's share of the energy and on the idle baseline.
+fn share_and_baseline(reading: &Reading, width: usize) -> String {
     let mut text = String::new();
     let share = &reading.command;
     let percent = share
@@ -83,7 +84,7 @@ fn beside_the_host(reading: &Reading, width: usize) -> String {
         .map_or_else(|| "unknown".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let _ = writeln!(
         text,
-        "\n The command's own processes had {percent} of the host's busy CPU time. By it, theirs is of the\n \
+        "\n The processes of the command used {percent} of the host's busy CPU time. Their share by CPU time:\n \
          {:width$} {:>14}\n {:width$} {:>14}",
         "CPU packages",
         quantity(share.cpu_energy_j, "J"),
@@ -93,7 +94,7 @@ fn beside_the_host(reading: &Reading, width: usize) -> String {
     if let Some(idle) = &reading.idle {
         let _ = writeln!(
             text,
-            " At rest all of this would have drawn {}, {} in that time.",
+            " Idle, these sources would have drawn {}, {} in that time.",
             quantity(idle.power_w, "W"),
             quantity(idle.energy_j, "J")
         );

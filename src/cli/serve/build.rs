@@ -1,3 +1,5 @@
+//! Builds the parts of the server from its settings, before any task runs.
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -7,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 
-use super::super::{access, callback, db, machine, node, only_server, power};
+use super::super::{access, callback, database_lock, db, machine, node, power};
 use crate::config::Settings;
 use crate::disk::{self, Disk};
 use crate::engines::{EngineProblem, Engines};
@@ -28,14 +30,14 @@ use joulemark_power_control::milliwatts;
 use joulemark_store::{Drained, Shares, Spool, Store, sqlite_file};
 use joulemark_worker::inference::prompts;
 
-/// What this server holds of its host for as long as it lives: no other server has it meanwhile.
+/// Locks that the server holds for its whole life.
 pub struct HostLocks {
-    _database: Option<only_server::DatabaseLock>,
+    _database: Option<database_lock::DatabaseLock>,
     _node_name: Locks,
 }
 
-/// What the server takes of its host, all before the database is touched: recovery takes over what it believes a dead
-/// server left.
+/// Resources of the host. All are taken before the database is opened, since the server then takes over the experiments
+/// of servers that appear dead.
 pub struct Host {
     settings: Settings,
     launcher: Launcher,
@@ -53,18 +55,18 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads the files that the settings name, and takes the address, the locks and the sensors. Blocks; needs the
-    /// context of a runtime.
+    /// Reads the files that the settings name, binds the address, takes the locks and opens the sensors. Blocks; must
+    /// be called within the context of a runtime.
     pub fn take(settings: Settings, energy: &EnergyOptions, launcher: Launcher) -> anyhow::Result<Self> {
         let deliveries = callback::build(&settings)?;
         let access = access::build(&settings)?;
         let listener = Listener::bind(&settings.service.listen).with_context(|| {
             format!(
-                "cannot listen on {} (is another server there?)",
+                "cannot listen on {} (does another server listen there?)",
                 settings.service.listen
             )
         })?;
-        let database = only_server::lock(&settings.service.database_url)?;
+        let database = database_lock::lock(&settings.service.database_url)?;
         let (node, node_name) = node::take(&settings)?;
         let traces = match settings.telemetry.otlp_endpoint.as_str() {
             "" => Traces::default(),
@@ -102,13 +104,13 @@ impl Host {
         })
     }
 
-    /// Lists the engines that are servers, as they are offered.
+    /// Returns the configured inference servers as they are offered to clients.
     fn servers(&self) -> Vec<OfferedServer> {
         let servers = self.settings.engines.iter();
         servers.map(|(name, server)| server.offered(name)).collect()
     }
 
-    /// Returns what this node says of itself to the others.
+    /// Returns the capabilities that this node publishes to the other nodes.
     fn capabilities(&self, models: &Models, prompts: &PromptFolder) -> Capabilities {
         let mut own = Capabilities {
             hostname: self.machine.hostname.clone(),
@@ -130,7 +132,7 @@ impl Host {
     }
 }
 
-/// A server whose parts stand and none of whose tasks runs yet.
+/// A server that is built and none of whose tasks runs yet.
 pub struct Server {
     pub resources: Resources,
     pub scheduler: Scheduler,
@@ -143,7 +145,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the database and stores what earlier runs left on disk.
+    /// Opens the database and stores the results that earlier runs left in the spool.
     pub async fn build(host: Host, stages: Stages) -> anyhow::Result<Self> {
         let query_timeout = match host.settings.limits.query_timeout_sec {
             0 => None,
@@ -247,13 +249,13 @@ fn start_meter(options: &EnergyOptions) -> anyhow::Result<HostMeter> {
         );
         tracing::info!(works = finding.works, fix, "energy source {subject}: {detail}");
     }
-    HostMeter::start(opened).context("the energy meter does not start")
+    HostMeter::start(opened).context("the energy meter cannot be started")
 }
 
-/// Lists where the server writes, and keeps room back beside an SQLite file.
+/// Lists the folders that the server writes to, and reserves disk space beside an SQLite file.
 fn disks(settings: &Settings, node: &Node, database_file: Option<&Path>) -> Vec<Disk> {
     if let Some(Err(error)) = database_file.map(disk::reserve) {
-        tracing::warn!(%error, "no room can be kept back for pruning a disk that is full");
+        tracing::warn!(%error, "no disk space can be reserved for pruning a full disk");
     }
     let parent = |file: &Path| match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -270,7 +272,7 @@ fn disks(settings: &Settings, node: &Node, database_file: Option<&Path>) -> Vec<
     database.into_iter().chain(spool).collect()
 }
 
-/// Opens the spool and empties it, before recovery would run again what is finished.
+/// Opens the spool and stores its results before recovery can run the same experiments again.
 async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::Result<Option<Spool>> {
     let Some(folder) = settings.service.spool_folder(&node.name) else {
         return Ok(None);
@@ -281,14 +283,19 @@ async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::
     let drained = spool
         .drain(store)
         .await
-        .context("the ends of earlier runs cannot be stored")?;
+        .context("the results of earlier runs cannot be stored")?;
     if drained != Drained::default() {
         let Drained { stored, dropped, left } = drained;
-        tracing::warn!(stored, dropped, left, "ends of runs had waited for the database");
+        tracing::warn!(
+            stored,
+            dropped,
+            left,
+            "stored results that earlier runs left in the spool"
+        );
     }
     let crashed = tokio::task::block_in_place(|| crash_note::start(&folder));
-    for id in crashed.with_context(|| format!("the notes of crashes in {shown} cannot be kept"))? {
-        tracing::warn!(experiment = %id, "an earlier server crashed in its work on it: an attempt is used up");
+    for id in crashed.with_context(|| format!("the records of crashes in {shown} cannot be written"))? {
+        tracing::warn!(experiment = %id, "an earlier server crashed while it worked on this experiment: one attempt is used up");
         store
             .use_up_attempt(id)
             .await
@@ -337,7 +344,7 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// Returns the folder of the records of servers that were started, which are of this host and of this user.
+/// Returns the folder that records the started inference servers of this host and user.
 fn engine_records(node: &Node) -> PathBuf {
     node.locks.path().join(format!("engines-{}", nix::unistd::getuid()))
 }

@@ -1,3 +1,5 @@
+//! Serves the files that pages load.
+
 use std::sync::LazyLock;
 
 use axum::{
@@ -14,15 +16,15 @@ use crate::http::problem::{self, Problem};
 const SCRIPT: &str = include_str!("joulemark.js");
 const ICON: &str = include_str!("icon.svg");
 
-/// The pages' own styles, then those of the charts.
+/// Styles of the pages and of the charts.
 pub static STYLE: LazyLock<String> =
     LazyLock::new(|| [include_str!("joulemark.css"), joulemark_charts::STYLE].concat());
 
 const VERSION_BYTES: usize = 8;
-/// A file is another one's under another version: who has it need not ask again.
+/// Assets never change under a URL, since it contains a hash of their content.
 const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Returns the name under which this program's files are asked for; another content has another one.
+/// Returns the version in the URLs of assets: a hash of their content.
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let mut digest = Sha256::new();
@@ -34,7 +36,7 @@ pub fn version() -> &'static str {
     &VERSION
 }
 
-/// Answers with a file that pages load. Of another version there is none: its pages are gone with it.
+/// Serves an asset. One of another version does not exist.
 pub async fn asset(
     Path((asked, file)): Path<(String, String)>,
     uri: Uri,

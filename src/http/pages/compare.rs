@@ -1,3 +1,5 @@
+//! Compares results side by side, or offers experiments to compare.
+
 mod asked;
 mod differences;
 mod forests;
@@ -31,11 +33,11 @@ use joulemark_experiment::comparison::ComparisonAnswer;
 use joulemark_experiment::{FieldProblem, State};
 use joulemark_store::{ListOrder, ListQuery, Record};
 
-/// Experiments that are there to be ticked.
+/// Number of finished experiments that are offered.
 const CHOICES: u32 = 25;
 const MAX_BYTES: usize = 8 << 20;
 
-/// Results held against each other, or the choice of them.
+/// Page with a comparison, or with the form for one.
 #[derive(Template)]
 #[template(path = "compare.html")]
 struct Compare {
@@ -43,12 +45,12 @@ struct Compare {
     asked: Asked,
     problems: Vec<FieldProblem>,
     metrics: MetricChoices,
-    /// Empty beside a comparison.
+    /// Experiments that are offered; empty when a comparison is shown.
     choices: Vec<Record>,
     compared: Option<Compared>,
 }
 
-/// What came of a comparison.
+/// A comparison as the page shows it.
 struct Compared {
     results: Vec<Shown>,
     forests: Vec<Svg>,
@@ -60,12 +62,12 @@ struct Compared {
 }
 
 impl Compare {
-    /// Says what is wrong with a field of the form, a sentence each.
+    /// Returns the problems of one field of the form.
     fn problems_of(&self, field: &str) -> Vec<String> {
         asked::problems_of(&self.asked, &self.problems, field)
     }
 
-    /// Returns the ids that no checkbox has.
+    /// Returns the requested IDs that have no checkbox.
     fn other_ids(&self) -> String {
         let is_choice = |id: &str| self.choices.iter().any(|record| record.id.to_string() == id);
         let others = self.asked.ids.iter().map(String::as_str);
@@ -73,7 +75,7 @@ impl Compare {
     }
 }
 
-/// Compares the results that the query names, as the API does; with fewer than two, asks which.
+/// Compares the results that the query names; with fewer than two, shows the form.
 pub async fn compare(
     AxumState(state): AxumState<AppState>,
     Query(pairs): Query<Vec<(String, String)>>,

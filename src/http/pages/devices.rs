@@ -1,3 +1,5 @@
+//! The devices of this host with their recent power.
+
 use std::collections::{BTreeMap, HashMap};
 
 use joulemark_charts::{Sparkline, Svg, sparkline};
@@ -13,33 +15,33 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{DeviceSeries, Window};
 use joulemark_meter::{CpuDevice, GpuDevice, GpuState, HostMeter};
 
-/// How far back the line of a device's power goes.
+/// Length of a device's power chart, in seconds.
 const SHOWN_SEC: f64 = 300.0;
-/// Averaged over: finer than the line's pixels would not be seen.
+/// Averaging step of the chart in seconds, about one pixel.
 const STEP_SEC: f64 = 2.0;
 
-/// A device as it is now, in words, with its power of the last minutes as a line.
+/// Current state of a device as text, with a chart of its recent power.
 pub struct DeviceRow {
     pub name: String,
     pub power: String,
-    /// Each further figure that the device tells: what it is, and its value.
+    /// Further figures of the device: names and values.
     pub details: Vec<(&'static str, String)>,
-    /// Why it, or its energy, cannot be read.
+    /// Why the device or its energy cannot be read.
     pub problem: Option<String>,
     pub leased_by: Option<ExperimentId>,
     pub line: Svg,
 }
 
-/// Returns the GPUs and then the CPU.
+/// Returns the GPUs, then the CPU.
 ///
 /// # Errors
-/// Returns a [`Problem`] when the meter cannot be looked at, which should not happen.
+/// Returns a [`Problem`] when reading the meter panics.
 pub async fn device_rows(state: &AppState) -> Result<Vec<DeviceRow>, Problem> {
     let (meter, leases) = (state.resources.meter.clone(), state.scheduler.leases());
-    // Minutes of samples of many boards take a while to go through.
+    // Reading minutes of samples of many GPUs takes a while.
     let rows = tokio::task::spawn_blocking(move || read(&meter, &leases)).await;
     rows.map_err(|error| {
-        tracing::error!(%error, "the devices cannot be looked at");
+        tracing::error!(%error, "the devices cannot be read");
         Problem::internal()
     })
 }
@@ -68,7 +70,7 @@ fn read(meter: &HostMeter, leases: &HashMap<Lease, ExperimentId>) -> Vec<DeviceR
 }
 
 fn gpu_row(gpu: GpuDevice, state: GpuState, leased_by: Option<ExperimentId>, line: Svg) -> DeviceRow {
-    let name = gpu.name.as_deref().unwrap_or("a GPU without a name");
+    let name = gpu.name.as_deref().unwrap_or("unnamed GPU");
     let limit = state
         .power_limit_w
         .map(|limit| format!(" of {} W", number::plain(limit)));
@@ -86,9 +88,12 @@ fn gpu_row(gpu: GpuDevice, state: GpuState, leased_by: Option<ExperimentId>, lin
             state.temperature_c.map(|celsius| format!("{celsius} °C")),
         ),
         ("Memory", memory),
-        ("Busy", state.utilisation_percent.map(|percent| format!("{percent} %"))),
+        (
+            "Utilization",
+            state.utilisation_percent.map(|percent| format!("{percent} %")),
+        ),
         ("SM clock", state.sm_clock_mhz.map(|mhz| format!("{mhz} MHz"))),
-        ("Clocks lowered by", throttled.map(|reasons| reasons.join(", "))),
+        ("Throttle reasons", throttled.map(|reasons| reasons.join(", "))),
     ];
     DeviceRow {
         name: format!("GPU {}: {name}", gpu.index),
@@ -105,7 +110,7 @@ fn gpu_row(gpu: GpuDevice, state: GpuState, leased_by: Option<ExperimentId>, lin
 
 fn cpu_row(cpu: CpuDevice, leased_by: Option<ExperimentId>, line: Svg) -> DeviceRow {
     DeviceRow {
-        name: format!("CPU: {}", cpu.model.as_deref().unwrap_or("a CPU without a name")),
+        name: format!("CPU: {}", cpu.model.as_deref().unwrap_or("unknown model")),
         power: power(cpu.live_power_w),
         details: vec![("Logical CPUs", cpu.logical_cpus.to_string())],
         problem: cpu.rapl_problem,
@@ -121,11 +126,11 @@ fn power(power_w: Option<f64>) -> String {
     )
 }
 
-/// Draws the power of what is added up to one device, where all of it is known.
+/// Draws the sum of the power of the given parts, at the times where all are known.
 fn line(device: &str, parts: &[&DeviceSeries], window: &Window) -> Svg {
     let mut steps: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
     for part in parts {
-        // The first sample's power is not that of the time before it.
+        // The power before the first sample is unknown.
         let Some(first_sec) = part.points.first().map(|point| point.at_monotonic_sec) else {
             continue;
         };
@@ -143,7 +148,7 @@ fn line(device: &str, parts: &[&DeviceSeries], window: &Window) -> Svg {
     let points = points.map(|(step, powers)| (step as f64 * STEP_SEC - SHOWN_SEC, powers.iter().sum()));
     sparkline(&Sparkline {
         title: format!("Power of {device} over the last 5 minutes"),
-        description: "Mean power of each 2 s, in watts.".to_owned(),
+        description: "Mean power over each 2 s, in watts.".to_owned(),
         from_sec: -SHOWN_SEC,
         to_sec: 0.0,
         unit: "W".to_owned(),

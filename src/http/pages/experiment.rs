@@ -1,4 +1,4 @@
-//! One experiment: how far it has come, and once it is finished all that was measured.
+//! The page of an experiment: its progress, and its results once it is finished.
 
 mod bands;
 mod certainty;
@@ -45,7 +45,7 @@ use power::Power;
 use sections::Sections;
 use setup::Setup;
 
-/// An experiment as a page.
+/// Page of an experiment.
 #[derive(Template)]
 #[template(path = "experiment.html")]
 struct View {
@@ -61,16 +61,16 @@ struct View {
     sweep: Option<ExperimentId>,
     identity: Identity,
     outlook: Option<Outlook>,
-    /// Of a result; `None` without one.
+    /// Sections of the result; `None` without one.
     sections: Option<Sections>,
-    /// Warnings of the submission, where there is no result.
+    /// Warnings of the submission, if there is no result.
     checks: Option<Checks>,
-    /// Devices over time, where there is no result.
+    /// Power over time, if there is no result.
     power: Option<Power>,
     setup: Setup,
 }
 
-/// Shows an experiment in whatever state it is.
+/// Shows an experiment in any state.
 pub async fn experiment(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
@@ -78,10 +78,10 @@ pub async fn experiment(
     shown_in: Page,
 ) -> Result<Response, Problem> {
     let found = Found::read(&state, id, &caller).await?;
-    // Hours of samples and thousands of requests take a while to draw.
+    // Drawing hours of samples and thousands of requests takes a while.
     let drawn = tokio::task::spawn_blocking(move || page(StatusCode::OK, &View::new(&found, shown_in)?)).await;
     drawn.map_err(|error| {
-        tracing::error!(%error, "an experiment cannot be drawn");
+        tracing::error!(%error, "the page of an experiment cannot be rendered");
         Problem::internal()
     })?
 }
@@ -115,7 +115,7 @@ impl View {
     }
 }
 
-/// Cancels an experiment, and leads back to it.
+/// Cancels an experiment and redirects to its page.
 pub async fn cancel(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,

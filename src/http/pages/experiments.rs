@@ -1,3 +1,5 @@
+//! The list of experiments.
+
 use askama::Template;
 use axum::{
     extract::{Query, State as AxumState},
@@ -19,15 +21,15 @@ use joulemark_store::{Cursor, Record};
 
 const MAX_BYTES: usize = 8 << 20;
 
-/// Orders, and what they are called.
+/// Sort orders and their labels.
 const SORTS: [(&str, &str); 4] = [
     ("-created_at", "newest first"),
     ("created_at", "oldest first"),
-    ("-finished_at", "last finished first"),
-    ("finished_at", "first finished first"),
+    ("-finished_at", "latest finish first"),
+    ("finished_at", "earliest finish first"),
 ];
 
-/// What the form has a field for.
+/// Parameters that have a field in the form.
 const FIELDS: [&str; 8] = [
     "state",
     "model",
@@ -39,27 +41,27 @@ const FIELDS: [&str; 8] = [
     "sort",
 ];
 
-/// Experiments that a filter lets through, a page of them.
+/// One page of the filtered list.
 #[derive(Template)]
 #[template(path = "experiments.html")]
 struct Experiments {
     page: Page,
     asked: Asked,
     records: Vec<Record>,
-    /// The query of the next page; `None` on the last.
+    /// Query of the next page; `None` on the last one.
     next: Option<String>,
     sorts: [(&'static str, &'static str); 4],
     states: [State; 8],
 }
 
 impl Experiments {
-    /// Tells whether an experiment in this state can be compared: a cancelled one may have finished cycles.
+    /// Returns whether an experiment in this state may have results; a cancelled one may have finished cycles.
     fn may_have_results(&self, state: &State) -> bool {
         matches!(state, State::Completed | State::Cancelled)
     }
 }
 
-/// The filter as it was asked for: the form shows it, and links carry it on.
+/// Filter as given in the query: it fills the form and is carried on by links.
 struct Asked(Vec<(String, String)>);
 
 impl Asked {
@@ -77,13 +79,13 @@ impl Asked {
         labels.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns what narrows the list and has no field in the form.
-    fn beyond(&self) -> impl Iterator<Item = &(String, String)> {
+    /// Returns the parameters that have no field in the form.
+    fn without_field(&self) -> impl Iterator<Item = &(String, String)> {
         let has_field = |name: &str| FIELDS.contains(&name) || name == "cursor";
         self.0.iter().filter(move |(name, _)| !has_field(name))
     }
 
-    /// Returns the query of the page from `cursor` on.
+    /// Returns the query of the page that starts at `cursor`.
     fn query_from(&self, cursor: &Cursor) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.0.iter().filter(|(name, _)| name != "cursor"));
@@ -91,8 +93,8 @@ impl Asked {
     }
 }
 
-/// Lists experiments by the filter in the query, which is the API's: what a form leaves empty is not asked for, several labels
-/// are separated by commas, and a day is its first moment.
+/// Lists the experiments that the query selects. The query is the API's, except that empty parameters are ignored,
+/// labels may be separated by commas, and a day means its beginning in UTC.
 pub async fn experiments(
     AxumState(state): AxumState<AppState>,
     Query(pairs): Query<Vec<(String, String)>>,
@@ -117,7 +119,7 @@ pub async fn experiments(
     page(StatusCode::OK, &view)
 }
 
-/// Returns what a field of the form asks for; nothing where it is empty.
+/// Converts a field of the form to parameters of the API; returns none for an empty field.
 fn tidied((name, value): (String, String)) -> Vec<(String, String)> {
     let value = value.trim();
     let is_day = value.len() == 10 && value.parse::<jiff::civil::Date>().is_ok();
@@ -129,7 +131,7 @@ fn tidied((name, value): (String, String)) -> Vec<(String, String)> {
                 .map(str::trim)
                 .filter(|label| !label.is_empty())
                 .collect();
-            // A label's value may have a comma in it.
+            // A label's value may contain a comma.
             match labels.iter().all(|label| label.contains('=')) {
                 true => labels
                     .into_iter()
@@ -148,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_s_empty_fields_ask_for_nothing_and_its_days_are_times() {
+    fn empty_fields_are_dropped_labels_are_split_and_days_become_times() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(tidied(pair("state", " ")), []);
         assert_eq!(tidied(pair("label", "note=a,b")), [pair("label", "note=a,b")]);

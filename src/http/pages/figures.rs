@@ -1,4 +1,4 @@
-//! How each figure is computed: the table of metrics, for people.
+//! The page that defines each metric, from the table of metrics.
 
 use askama::Template;
 use axum::{http::StatusCode, response::Response};
@@ -9,7 +9,7 @@ use super::metric_words;
 use crate::http::problem::Problem;
 use joulemark_analysis::metrics::{Better, Explanation, explain, explanations};
 
-/// The page of all figures.
+/// Page with the definitions of all metrics.
 #[derive(Template)]
 #[template(path = "figures.html")]
 struct Figures {
@@ -17,26 +17,26 @@ struct Figures {
     definitions: Definitions,
 }
 
-/// What figures are, by the object of a result that they stand in.
+/// Definitions of metrics, grouped by the objects of a result.
 #[derive(Template)]
 #[template(path = "definitions.html")]
 pub struct Definitions {
-    /// Before each anchor, so that a document may have others.
+    /// Prefix of every anchor, so that anchors are unique within a document.
     prefix: &'static str,
     groups: Vec<DefinitionGroup>,
 }
 
 struct DefinitionGroup {
     title: String,
-    /// As a result has it; empty for what stands in no object.
+    /// Path of the object in a result; empty for metrics in no object.
     path: String,
     figures: Vec<Definition>,
 }
 
-/// What one figure is.
+/// Definition of one metric.
 struct Definition {
     anchor: String,
-    /// Its place in a result: `inference.tokens_per_second`.
+    /// Path in a result, e.g. `inference.tokens_per_second`.
     place: String,
     label: String,
     unit: &'static str,
@@ -47,7 +47,7 @@ struct Definition {
     limits: Vec<Piece>,
 }
 
-/// A part of a text: words, or the name of something, with its anchor where that is a figure.
+/// Part of a text: words, or a name, with an anchor if it is a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
     text: String,
@@ -56,7 +56,7 @@ struct Piece {
 }
 
 impl Definitions {
-    /// Returns all figures; their anchors begin with `prefix`.
+    /// Returns the definitions of all metrics; their anchors begin with `prefix`.
     pub fn new(prefix: &'static str) -> Self {
         let mut groups: Vec<DefinitionGroup> = Vec::new();
         for explanation in explanations() {
@@ -88,7 +88,7 @@ impl Definition {
         let better = match explanation.better {
             Better::Lower => "lower is better",
             Better::Higher => "higher is better",
-            Better::Neither => "neither more nor less is better",
+            Better::Neither => "neither lower nor higher is better",
         };
         Self {
             anchor: anchor(&explanation),
@@ -104,7 +104,7 @@ impl Definition {
     }
 }
 
-/// Returns a figure's name; that of a spread has its place, which tells it from what it is the spread of.
+/// Returns the anchor: the metric's name, or the path for a spread, which has the same name as its metric.
 fn anchor(explanation: &Explanation) -> String {
     match explanation.group.as_str() {
         "cycle_sd" => explanation.place(),
@@ -112,7 +112,7 @@ fn anchor(explanation: &Explanation) -> String {
     }
 }
 
-/// Returns the parts of a text in which names stand in backticks.
+/// Splits a text at the names in backquotes.
 fn pieces(text: &str) -> Vec<Piece> {
     let parts = text.split('`').enumerate().filter(|(_, part)| !part.is_empty());
     let parts = parts.map(|(place, part)| {
@@ -127,7 +127,7 @@ fn pieces(text: &str) -> Vec<Piece> {
     parts.collect()
 }
 
-/// Shows what each figure is.
+/// Shows the definitions of all metrics.
 pub async fn figures(shown_in: Page) -> Result<Response, Problem> {
     let view = Figures {
         page: shown_in,
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_has_one_anchor_and_links_lead_to_anchors() {
+    fn every_metric_has_one_anchor_and_all_links_lead_to_anchors() {
         let definitions = Definitions::new("");
         let figures = || definitions.groups.iter().flat_map(|group| &group.figures);
         let anchors: HashSet<&str> = figures().map(|figure| figure.anchor.as_str()).collect();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn names_within_a_text_are_told_from_its_words() {
+    fn names_in_a_text_are_distinguished_from_words() {
         let found = pieces("`total_energy_j` over `nothing`.");
         let shown: Vec<_> = found
             .iter()

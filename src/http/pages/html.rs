@@ -1,3 +1,5 @@
+//! Renders templates as responses.
+
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -6,13 +8,13 @@ use axum::{
 
 use crate::http::problem::Problem;
 
-/// Answers with a view. It is made anew for each request, and kept by nobody: what it shows depends on who asks.
+/// Renders a page. It must not be cached, since it depends on the caller.
 ///
 /// # Errors
-/// Returns a [`Problem`] when the template fails, which none does whose values can be written.
+/// Returns a [`Problem`] when the template fails, which does not happen.
 pub fn page(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
     let html = template.render().map_err(|error| {
-        tracing::error!(%error, "a page cannot be written");
+        tracing::error!(%error, "a page cannot be rendered");
         Problem::internal()
     })?;
     let mut response = (status, html).into_response();

@@ -1,11 +1,11 @@
-// Follows what changes on a page that is whole without it: progress by the server's events, and parts that are asked for
-// anew. Also zooms timelines, saves charts, and copies what is to be copied.
+// Updates a page that is complete without this script: progress by the server's events, and parts that are fetched
+// again. Also zooms timelines, saves charts and copies text.
 "use strict";
 (() => {
   const parts = () => [...document.querySelectorAll("[data-refresh]")];
 
-  // Parts of the page, as the server writes them now. What is asked for while another answer is under way, in a tab that nobody
-  // sees or from a server that is away is asked for later.
+  // Fetches the page again and replaces the parts that change. Returns null while another fetch runs, while the tab is
+  // hidden, or when the server does not respond; the parts are then fetched later.
   const isTimed = (part) => part.dataset.refresh !== "on-state";
   const isOfState = (part) => !isTimed(part);
   const isUsed = (part) =>
@@ -17,7 +17,7 @@
     isAsking = true;
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      // The session has ended: the page says so when it is loaded.
+      // The session has ended; the reload leads to the sign-in page.
       if (answer.redirected) location.reload();
       if (!answer.ok) return null;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -28,7 +28,7 @@
       isAsking = false;
     }
   }
-  // Whoever is about to press a button there keeps it, and so does who looks at a part of a chart.
+  // A part is not replaced while one of its controls has the focus or its timeline is zoomed.
   function replace(part, next) {
     if (isUsed(part) || (isTimed(part) && part.querySelector(".jm-zoomed"))) return false;
     if (!next) return true;
@@ -44,7 +44,7 @@
     const isReplaced = await refresh(isOfState);
     if (isReplaced) return catchUp();
     isDue = parts().some(isOfState);
-    // No answer: in a while. A part that is used: once it is not.
+    // Without a response, tries again in 3 s. A part in use is replaced once it loses the focus.
     if (isDue && isReplaced === null) setTimeout(catchUp, 3000);
   }
   const periods = parts().filter(isTimed).map((part) => Number(part.dataset.refresh));
@@ -52,7 +52,7 @@
   document.addEventListener("visibilitychange", catchUp);
   document.addEventListener("focusout", () => setTimeout(catchUp));
 
-  // What an experiment is doing, by the server's events.
+  // Shows the progress of experiments from the server's events.
   const three = (value) => Number(value.toPrecision(3)).toString();
   const two = (whole) => String(whole).padStart(2, "0");
   const time = (sec) => {
@@ -86,7 +86,7 @@
     });
   }
 
-  // A button that copies the text of what it names.
+  // Buttons that copy the text of an element.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
@@ -95,34 +95,34 @@
   });
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 
-  // Forms whose action is not to be taken back ask first.
+  // Forms of actions that cannot be undone ask for confirmation.
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
 
-  // Every chart can be saved by itself, with the styles of its classes in it.
+  // Every chart can be saved as an SVG file that includes its styles.
   const styles = () =>
     [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText).filter((text) => text.includes("jm-"));
   function save(chart) {
-    const alone = chart.cloneNode(true);
+    const copy = chart.cloneNode(true);
     const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
     style.textContent = styles().join("\n");
-    alone.prepend(style);
+    copy.prepend(style);
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(alone)], { type: "image/svg+xml" }));
+    link.href = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" }));
     link.download = `${chart.querySelector("title").textContent}.svg`;
     link.click();
     URL.revokeObjectURL(link.href);
   }
 
-  // A timeline shows a part of its time: chosen with the pointer, or by buttons that a keyboard reaches.
+  // A timeline can show a part of its time, selected with the mouse or by buttons.
   function zoomable(chart, tools) {
     const [from, to] = [Number(chart.dataset.fromSec), Number(chart.dataset.toSec)];
     const [left, right] = [Number(chart.dataset.left), Number(chart.dataset.right)];
     const plots = [...chart.querySelectorAll("svg")].map((plot) => [plot, plot.viewBox.baseVal.width, plot.viewBox.baseVal.height]);
-    const said = tools.appendChild(document.createElement("span"));
-    said.setAttribute("role", "status");
+    const status = tools.appendChild(document.createElement("span"));
+    status.setAttribute("role", "status");
     let shown = [0, 1];
     function see(begin, end) {
       const length = Math.min(1, Math.max(end - begin, 1e-4));
@@ -131,7 +131,7 @@
       for (const [plot, width, height] of plots) plot.setAttribute("viewBox", `${width * first} 0 ${width * length} ${height}`);
       chart.classList.toggle("jm-zoomed", length < 1);
       const at = (share) => `${three(from + share * (to - from))} s`;
-      said.textContent = length < 1 ? `${at(shown[0])} to ${at(shown[1])}` : "";
+      status.textContent = length < 1 ? `${at(shown[0])} to ${at(shown[1])}` : "";
     }
     const around = (factor, shift) => () => {
       const [middle, half] = [(shown[0] + shown[1]) / 2, (shown[1] - shown[0]) / 2];

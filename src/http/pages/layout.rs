@@ -1,3 +1,5 @@
+//! The frame around every page.
+
 use std::convert::Infallible;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
@@ -7,29 +9,29 @@ use crate::http::access::{Authentication, Caller};
 use crate::http::state::AppState;
 use joulemark_experiment::access::Role;
 
-/// What every view's frame shows: where it is, and for whom.
+/// Values that the frame around every page needs.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The way from this view to the service's first one, such as `./` or `../`.
+    /// Relative URL of the service's root, such as `./` or `../`.
     pub root: String,
-    /// The first part of the path, by which the navigation marks where one is.
+    /// First segment of the path, which the navigation highlights.
     pub section: String,
-    /// Names the stylesheet and the script as they are in this program.
+    /// Version in the URLs of the stylesheet and the script.
     pub assets: &'static str,
-    /// The program's version.
+    /// Version of this program.
     pub version: &'static str,
-    /// The authenticated name; `None` on a server without authentication, and before signing in.
+    /// Authenticated name; `None` without authentication and before signing in.
     pub name: Option<String>,
-    /// `None` before signing in.
+    /// Role of the caller; `None` before signing in.
     pub role: Option<Role>,
-    /// What a form of this session must send along; `None` of who came without a session.
+    /// CSRF token for the forms; `None` when the caller has no session.
     pub csrf: Option<String>,
-    /// Whether the server tells callers apart.
+    /// Whether the server has authentication.
     pub has_keys: bool,
 }
 
 impl Page {
-    /// Returns the frame of the view at `path`; `caller` is `None` before signing in.
+    /// Returns the frame of the page at `path`; `caller` is `None` before signing in.
     pub fn new(path: &str, caller: Option<&Caller>, has_keys: bool) -> Self {
         Self {
             root: root_of(path),
@@ -43,12 +45,12 @@ impl Page {
         }
     }
 
-    /// Tells whether the caller may submit and cancel.
+    /// Returns whether the caller may submit and cancel experiments.
     pub fn may_submit(&self) -> bool {
         self.role.is_some_and(|role| role >= Role::Submitter)
     }
 
-    /// Tells whether this view belongs to a part of the navigation.
+    /// Returns whether the page belongs to this entry of the navigation.
     pub fn is_in(&self, section: &str) -> bool {
         self.section == section
     }
@@ -64,7 +66,7 @@ impl FromRequestParts<AppState> for Page {
     }
 }
 
-/// Returns the way from `path` to the root, which is no address: a proxy may have cut a prefix off.
+/// Returns the relative URL of the root from `path`. It is relative because a proxy may add a prefix.
 fn root_of(path: &str) -> String {
     match path.matches('/').count() {
         0 | 1 => "./".to_owned(),
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_to_the_root_is_relative() {
+    fn the_url_of_the_root_is_relative() {
         for (path, root) in [
             ("/", "./"),
             ("/experiments", "./"),

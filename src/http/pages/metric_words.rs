@@ -1,6 +1,6 @@
-//! What a metric is called on a page, made of its name in the table of metrics.
+//! Makes labels from the names of metrics.
 
-/// Words that are written otherwise than the names have them.
+/// Words of names that are written differently in labels.
 const WRITTEN: [(&str, &str); 15] = [
     ("ttft", "TTFT"),
     ("tpot", "TPOT"),
@@ -18,10 +18,10 @@ const WRITTEN: [(&str, &str); 15] = [
     ("wh", "Wh"),
     ("utilization", "utilisation"),
 ];
-/// Units at a name's end, which stand behind the value.
+/// Units at the end of names, which labels omit.
 const UNITS: [&str; 5] = ["_ms", "_sec", "_j", "_w", "_bytes"];
 
-/// Returns a metric's name in words, such as `99th percentile of TTFT` of `p99_ttft_ms`.
+/// Returns the label of a metric, e.g. `99th percentile of TTFT` for `p99_ttft_ms`.
 pub fn label(name: &str) -> String {
     let stem = UNITS
         .into_iter()
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_words_without_their_unit() {
+    fn names_become_labels_without_units() {
         for (name, words) in [
             ("mean_ttft_ms", "Mean TTFT"),
             ("p99_e2e_ms", "99th percentile of end-to-end latency"),

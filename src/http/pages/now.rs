@@ -1,3 +1,5 @@
+//! The first page: devices, running and queued experiments.
+
 use askama::Template;
 use axum::{
     extract::State as AxumState,
@@ -19,43 +21,43 @@ use joulemark_experiment::{ExperimentId, Prompts, State};
 use joulemark_meter::Finding;
 use joulemark_store::{ListOrder, ListQuery, Record};
 
-/// Of the queue; the list of experiments has the rest.
+/// Maximum number of queued experiments shown; the list of experiments has the rest.
 const QUEUED_SHOWN: usize = 20;
-/// More devices than a lab has.
+/// Maximum number of running experiments shown.
 const RUNNING_SHOWN: usize = 200;
 const FINISHED_SHOWN: u32 = 5;
 const MAX_BYTES: usize = 4 << 20;
 
-/// What the host does at this moment.
+/// Current state of the service.
 #[derive(Template)]
 #[template(path = "now.html")]
 struct Now {
     page: Page,
     devices: Vec<DeviceRow>,
-    /// Sources of energy that do not work, and the fix.
+    /// Energy sources that do not work, with the fix.
     problems: Vec<Finding>,
     running: Vec<RunningRow>,
     queued: Vec<QueuedRow>,
-    queued_in_all: usize,
+    queued_total: usize,
     finished: Vec<Record>,
-    /// Empty where this server is the only one.
+    /// All nodes; empty when this server is the only one.
     nodes: Vec<Node>,
-    /// The node whose devices are shown.
+    /// Name of the node whose devices are shown.
     node_name: String,
 }
 
 impl Now {
-    /// Returns what an experiment that runs is called.
+    /// Returns the name of a running experiment.
     fn name_of(&self, id: &ExperimentId) -> String {
         let row = self.running.iter().find(|row| row.record.id == *id);
         row.map_or_else(|| id.to_string(), |row| row.record.spec.config_name.clone())
     }
 }
 
-/// An experiment that runs, on whichever node.
+/// A running experiment, on any node.
 struct RunningRow {
     record: Record,
-    /// `None` of another node's.
+    /// Progress; `None` on another node.
     progress: Option<Progress>,
     may_cancel: bool,
 }
@@ -92,18 +94,18 @@ impl RunningRow {
     }
 }
 
-/// An experiment that waits.
+/// A queued experiment.
 struct QueuedRow {
     position: u64,
     record: Record,
-    /// For what it waits, in a sentence.
+    /// What it waits for, as a sentence.
     why: String,
-    /// Who has the devices that it waits for.
+    /// Experiments that hold the devices it waits for.
     held_by: Vec<ExperimentId>,
     may_cancel: bool,
 }
 
-/// Shows the devices, what runs, what waits and why. Who asks for JSON is told where the API is.
+/// Shows the devices and the running and queued experiments. For a client that asks for JSON the API has no such route.
 pub async fn now(
     AxumState(state): AxumState<AppState>,
     uri: Uri,
@@ -111,7 +113,7 @@ pub async fn now(
     caller: Caller,
     shown_in: Page,
 ) -> Result<Response, Problem> {
-    if !is_for_people(&headers) {
+    if !wants_page(&headers) {
         return Err(problem::no_such_route(uri).await);
     }
     let findings = state.resources.meter.devices().findings.into_iter();
@@ -123,7 +125,7 @@ pub async fn now(
         devices: device_rows(&state).await?,
         running: running(&state, &caller).await?,
         queued: queue.0,
-        queued_in_all: queue.1,
+        queued_total: queue.1,
         finished: finished(&state, &caller).await?,
         nodes: if nodes.len() > 1 { nodes } else { Vec::new() },
         node_name: state.scheduler.node().name.clone(),
@@ -132,8 +134,8 @@ pub async fn now(
     page(StatusCode::OK, &view)
 }
 
-/// The API has nothing at the root: only who names JSON, and not HTML, is told so.
-fn is_for_people(headers: &HeaderMap) -> bool {
+/// Returns whether to show the page: always, except to clients that ask for JSON and not for HTML.
+fn wants_page(headers: &HeaderMap) -> bool {
     let named = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accepts_html(headers) || !named.is_some_and(|named| named.contains("json"))
 }
@@ -154,7 +156,7 @@ async fn running(state: &AppState, caller: &Caller) -> Result<Vec<RunningRow>, P
     Ok(rows)
 }
 
-/// Returns an experiment without its prompts, which may be megabytes and of which a list shows nothing.
+/// Returns an experiment without its prompts, which may be megabytes.
 async fn without_prompts(state: &AppState, id: ExperimentId) -> Result<Option<Record>, Problem> {
     let mut record = state.resources.store.get(id).await?;
     if let Some(record) = &mut record {
@@ -164,9 +166,9 @@ async fn without_prompts(state: &AppState, id: ExperimentId) -> Result<Option<Re
     Ok(record)
 }
 
-/// Returns the first that wait, in the order in which they would start, and how many wait in all.
+/// Returns the first queued experiments in the order in which they would start, and the number of all.
 async fn queued(state: &AppState, caller: &Caller) -> Result<(Vec<QueuedRow>, usize), Problem> {
-    let (first, in_all) = state.scheduler.first_waiting(QUEUED_SHOWN).await?;
+    let (first, total) = state.scheduler.first_waiting(QUEUED_SHOWN).await?;
     let mut rows = Vec::new();
     for (id, position) in first.into_iter().zip(1..) {
         let Some(record) = without_prompts(state, id).await? else {
@@ -179,15 +181,15 @@ async fn queued(state: &AppState, caller: &Caller) -> Result<(Vec<QueuedRow>, us
         rows.push(QueuedRow {
             position,
             held_by: holders(&standing.wait),
-            why: in_words(standing.wait),
+            why: reason(standing.wait),
             may_cancel: caller.may_change(record.submitter.as_deref()),
             record,
         });
     }
-    Ok((rows, in_all))
+    Ok((rows, total))
 }
 
-/// Returns each holder once.
+/// Returns the experiments that hold what is waited for, each once.
 fn holders(wait: &QueueWait) -> Vec<ExperimentId> {
     let mut ids: Vec<_> = wait.held_by.iter().filter_map(|holder| holder.experiment_id).collect();
     ids.sort();
@@ -195,11 +197,11 @@ fn holders(wait: &QueueWait) -> Vec<ExperimentId> {
     ids
 }
 
-/// Returns why it waits; holders have links of their own, and their ids and UUIDs are not spelled out again.
-fn in_words(wait: QueueWait) -> String {
+/// Returns what it waits for. Holders are named by their links, so their IDs are not repeated here.
+fn reason(wait: QueueWait) -> String {
     match wait.reason {
-        WaitReason::DeviceBusy if !holders(&wait).is_empty() => "its devices, which are held by".to_owned(),
-        WaitReason::HostBusy if !holders(&wait).is_empty() => "its host, which is held by".to_owned(),
+        WaitReason::DeviceBusy if !holders(&wait).is_empty() => "devices that are used by".to_owned(),
+        WaitReason::HostBusy if !holders(&wait).is_empty() => "the host, which is used by".to_owned(),
         _ => wait.message,
     }
 }

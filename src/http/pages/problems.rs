@@ -1,3 +1,5 @@
+//! Shows problems as pages.
+
 use askama::Template;
 use axum::{
     body::to_bytes,
@@ -14,10 +16,10 @@ use super::layout::Page;
 use crate::http::access::{Authentication, Caller, is_of_a_person};
 use crate::http::state::AppState;
 
-/// More than any problem document has.
+/// Maximum size of a problem document.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Has who uses a browser read in a page what programs are told by a problem document, whichever layer refused.
+/// Replaces a problem document by a page for requests from browsers, whichever layer produced it.
 pub async fn show_problems(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
     if !is_of_a_person(request.uri().path(), request.headers()) {
         return next.run(request).await;
@@ -36,7 +38,7 @@ pub async fn show_problems(AxumState(state): AxumState<AppState>, request: Reque
     guarded(as_page(page, response).await).await
 }
 
-/// A refusal, in words.
+/// Page for a problem.
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage {
@@ -44,7 +46,7 @@ struct ProblemPage {
     status: u16,
     title: String,
     detail: String,
-    /// Each bad field or parameter with what is wrong and what is accepted.
+    /// Invalid fields or parameters, with what is wrong and what is accepted.
     errors: Vec<(String, String)>,
 }
 
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_is_who_accepts_html_outside_the_api() {
+    fn a_browser_is_recognized_by_accepting_html_outside_the_api() {
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
         for (path, accept, is_person) in [
             ("/", browser, true),

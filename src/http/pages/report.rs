@@ -1,4 +1,4 @@
-//! A result as one file that opens offline: what one attaches to a paper.
+//! A result as one HTML file that works offline, e.g. as an attachment to a paper.
 
 use std::sync::LazyLock;
 
@@ -26,16 +26,16 @@ use crate::http::state::AppState;
 use joulemark_experiment::State;
 use joulemark_store::Version;
 
-/// Before the anchors of what figures are.
+/// Prefix of the anchors of definitions.
 const ANCHORS: &str = "how-";
 
-/// Allows the report's own style, by its hash, and nothing else: no script, and no file from anywhere.
+/// Content security policy: allows the report's own style, by its hash, and nothing else.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
 });
 
-/// A result as a document by itself.
+/// The report on a result.
 #[derive(Template)]
 #[template(path = "report.html")]
 struct ReportFile {
@@ -51,7 +51,7 @@ struct ReportFile {
 }
 
 impl ReportFile {
-    /// Draws the report; `None` of an experiment without a result.
+    /// Draws the report; returns `None` when the experiment has no result.
     fn draw(found: &Found, has_keys: bool) -> Result<Option<Self>, Problem> {
         let Some(sections) = found.sections(&format!("#{ANCHORS}")) else {
             return Ok(None);
@@ -71,22 +71,23 @@ impl ReportFile {
     }
 }
 
-/// Read a result as a page
+/// Read a result as an HTML report
 ///
-/// One HTML file with every chart and figure, the checks, the experiment and its manifest: it loads nothing, opens offline and
-/// prints. Its Content-Security-Policy allows its own style by a hash, and no script. Of an experiment that was cancelled, of the
-/// cycles that were finished by then. Prompts are in it for whoever may read them.
+/// One HTML file with all charts and figures, the checks, the experiment and its manifest. It loads nothing, so it
+/// works offline, and it can be printed. Its Content-Security-Policy allows its own style by a hash, and no scripts.
+/// The report on a cancelled experiment covers the cycles that had finished. Prompts are included only if the caller
+/// may read them.
 #[utoipa::path(get, path = "/v1/experiments/{id}/report.html", tag = "experiments", operation_id = "getReport",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"),
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
-        (status = 200, description = "The file.", content_type = "text/html", body = String,
-            headers(("ETag" = String, description = "Strong."),
+        (status = 200, description = "The report.", content_type = "text/html", body = String,
+            headers(("ETag" = String, description = "The entity tag, which is strong."),
                 ("Content-Disposition" = String, description = "The file's name."))),
-        (status = 304, description = "It is as `If-None-Match` says."),
+        (status = 304, description = "The report still has the tag in `If-None-Match`."),
         (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` is its present state.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn report(
@@ -97,7 +98,7 @@ pub async fn report(
     condition: Condition,
 ) -> Result<Response, Problem> {
     let store = &state.resources.store;
-    // Without its raw data a report has fewer charts.
+    // A report has fewer charts once retention has deleted the raw data.
     let dropped_at = store.raw_data_dropped_at(id).await?;
     let dropped_at = dropped_at.map_or_else(String::new, |at| at.to_string());
     let tag_of = |version: &Version| finished_tag(id, version, &caller, &["report", &POLICY, &dropped_at]);
@@ -116,7 +117,7 @@ pub async fn report(
         report.map(|report| page(StatusCode::OK, &report)).transpose()
     });
     let drawn = drawn.await.map_err(|error| {
-        tracing::error!(%error, "a report cannot be drawn");
+        tracing::error!(%error, "a report cannot be rendered");
         Problem::internal()
     })??;
     let Some(mut response) = drawn else {

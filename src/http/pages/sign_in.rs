@@ -1,4 +1,4 @@
-//! Signing in with an API key, and out.
+//! Signing in with an API key, and signing out.
 
 use askama::Template;
 use axum::extract::rejection::FormRejection;
@@ -20,21 +20,21 @@ use crate::http::state::AppState;
 use joulemark_experiment::access::{ApiKey, SessionToken, StoredSession};
 use joulemark_measurement::clock::{self, Monotonic};
 
-/// Signing in and out.
+/// Returns the routes for signing in and out.
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route(SIGN_IN, get(show).post(sign_in))
         .route(SIGN_OUT, post(sign_out))
 }
 
-/// Why there is, or is not, a form.
+/// Content of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Form,
     /// The server has no authentication.
-    NothingToSignInTo,
-    /// A proxy, or a header of the request, says who it is.
-    KnownOtherwise,
+    NoAuthentication,
+    /// A proxy or a header of the request identifies the caller.
+    IdentifiedByRequest,
     SignedIn,
 }
 
@@ -44,9 +44,9 @@ struct SignInPage {
     page: Page,
     title: &'static str,
     shown: Shown,
-    /// Why the form is shown again.
+    /// Error message above the form.
     error: Option<String>,
-    /// Where to go on, as the form carries it and as a link.
+    /// Page to open afterwards, as a field of the form and as a link.
     next: String,
     next_link: String,
 }
@@ -64,7 +64,7 @@ struct Given {
     next: String,
 }
 
-/// Shows who one is, and the form where that is nobody.
+/// Shows who is signed in, or the form.
 async fn show(
     AxumState(state): AxumState<AppState>,
     Extension(origin): Extension<Origin>,
@@ -76,21 +76,21 @@ async fn show(
         .unwrap_or_default();
     let next = NextPage::parse(&asked.next).unwrap_or_default();
     if state.access.authentication == Authentication::None {
-        return page(Shown::NothingToSignInTo, None, None, &next);
+        return page(Shown::NoAuthentication, None, None, &next);
     }
     match identify(&state, &headers, &origin).await {
         Ok(caller) if caller.session_id().is_some() => page(Shown::SignedIn, Some(&caller), None, &next),
-        Ok(caller) => page(Shown::KnownOtherwise, Some(&caller), None, &next),
+        Ok(caller) => page(Shown::IdentifiedByRequest, Some(&caller), None, &next),
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
             let ended = problem.is_of_kind("session-ended");
-            let why = ended.then(|| "You were signed in before; that has ended.".to_owned());
+            let why = ended.then(|| "Your session has ended. Sign in again.".to_owned());
             page(Shown::Form, None, why, &next)
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-/// Takes a key and gives a session of it.
+/// Exchanges an API key for a session.
 async fn sign_in(
     AxumState(state): AxumState<AppState>,
     Extension(origin): Extension<Origin>,
@@ -100,20 +100,20 @@ async fn sign_in(
     if state.access.authentication == Authentication::None {
         return Redirect::to("sign-in").into_response();
     }
-    // What it says of the form may quote it, and a key with it.
+    // The details of the error are not shown, since they may quote the key.
     let Ok(Form(given)) = form else {
-        let problem = Problem::malformed_body("what was sent is no form with one key");
+        let problem = Problem::malformed_body("the body is not a form with one key");
         return refused(&problem, &NextPage::default());
     };
     let next = NextPage::parse(&given.next).unwrap_or_default();
     if let Err(problem) = take_turn(&state, &origin) {
         return refused(&problem, &next);
     }
-    // The session would count for nothing beside a key that is sent along, or what a proxy says.
+    // A key in the request or a proxy's identity takes precedence over a session, so none is created.
     if let Ok(caller) = identify(&state, &headers, &origin).await
         && caller.session_id().is_none()
     {
-        return page(Shown::KnownOtherwise, Some(&caller), None, &next);
+        return page(Shown::IdentifiedByRequest, Some(&caller), None, &next);
     }
     let answered = async {
         let key = good_key(&state, &given.key).await?;
@@ -125,17 +125,17 @@ async fn sign_in(
     }
 }
 
-/// Counts an attempt to sign in by the client's address, before anything is looked up: whose it is, is not known yet.
+/// Counts the attempt against the client's address, before the key is looked up.
 fn take_turn(state: &AppState, origin: &Origin) -> Result<(), Problem> {
     let access = &state.access;
     let taken = access.rate_limit.take(&of_address(origin.address), Monotonic::now());
     taken.map_err(|wait_sec| Problem::too_many_requests(access.limits.rate_limit_per_minute, wait_sec))
 }
 
-/// Shows the form again, with what is wrong.
+/// Shows the form with an error.
 fn refused(problem: &Problem, next: &NextPage) -> Response {
     let mut response = page(Shown::Form, None, Some(problem.detail.clone()), next);
-    // With the status and the headers of the problem, for those who watch and those who try again.
+    // Status and headers of the problem are kept, for monitoring and for clients that retry.
     let (parts, _) = problem.clone().into_response().into_parts();
     *response.status_mut() = parts.status;
     for name in [header::WWW_AUTHENTICATE, header::RETRY_AFTER] {
@@ -146,8 +146,7 @@ fn refused(problem: &Problem, next: &NextPage) -> Response {
     response
 }
 
-/// Begins a session of a key and returns its cookie. It is always a new one, whatever the browser brought, and what it
-/// brought ends.
+/// Creates a session for a key and returns its cookie. A session that the browser had before is ended.
 async fn begin(state: &AppState, headers: &HeaderMap, origin: &Origin, key: ApiKey) -> Result<HeaderValue, Problem> {
     let access = &state.access;
     let before = by_session(state, headers, origin).await.unwrap_or_default();
@@ -155,8 +154,8 @@ async fn begin(state: &AppState, headers: &HeaderMap, origin: &Origin, key: ApiK
         end(state, &before).await?;
     }
     let token = SessionToken::generate().map_err(|error| {
-        tracing::error!(%error, "there is no randomness for a session");
-        Problem::unavailable("the server has no randomness for a session; try again")
+        tracing::error!(%error, "no random numbers for a session");
+        Problem::unavailable("the operating system returned no random numbers; try again")
     })?;
     let caller = Caller::named(
         key.name.clone(),
@@ -193,11 +192,11 @@ async fn sign_out(
 fn page(is_shown: Shown, caller: Option<&Caller>, error: Option<String>, next: &NextPage) -> Response {
     let title = match is_shown {
         Shown::Form => "Sign in",
-        Shown::NothingToSignInTo => "Nothing to sign in to",
-        Shown::KnownOtherwise | Shown::SignedIn => "You are signed in",
+        Shown::NoAuthentication => "No sign-in needed",
+        Shown::IdentifiedByRequest | Shown::SignedIn => "You are signed in",
     };
     let page = SignInPage {
-        page: Page::new(SIGN_IN, caller, is_shown != Shown::NothingToSignInTo),
+        page: Page::new(SIGN_IN, caller, is_shown != Shown::NoAuthentication),
         title,
         shown: is_shown,
         error,

@@ -1,5 +1,5 @@
-//! The form that an experiment is submitted by. Its fields are those of the table of a submission's fields, what it sends goes
-//! the way of any submission, and what is wrong is told by the API's words.
+//! The form for submitting an experiment. Its fields come from the table of a submission's fields, it is processed like
+//! any submission, and problems are those that the API reports.
 
 mod fields;
 mod found;
@@ -36,30 +36,30 @@ use crate::http::state::AppState;
 use joulemark_experiment::{DescribedField, ExperimentId, FieldProblem, Repeat, described_fields};
 use joulemark_measurement::{clock, quoted};
 
-/// Prompts of more bytes are not copied into a form: no browser shows them well.
+/// Maximum size of prompts that are copied into a form, in bytes.
 const MAX_COPIED_BYTES: usize = 100_000;
 
 static DESCRIBED: LazyLock<Vec<DescribedField>> = LazyLock::new(described_fields);
 
-/// The form, with what was typed and what is wrong with it.
+/// The form with its values and problems.
 #[derive(Template)]
 #[template(path = "submit.html")]
 struct SubmitPage {
     page: Page,
     groups: Vec<Group>,
-    /// Tells this form from any other, so that it is taken once.
+    /// Idempotency key of the form, so that it is accepted only once.
     key: String,
     problem: Option<Problem>,
-    /// What is to be known of the experiment that the form was copied from.
+    /// Notes on the experiment that the form was copied from.
     notes: Vec<String>,
-    /// The same experiment elsewhere; `None` where it was not asked for.
+    /// The experiment in other notations; `None` unless requested.
     written: Option<Vec<Written>>,
     is_too_long: bool,
 }
 
 impl SubmitPage {
-    /// Returns the problems in the order of the form, each with the input that it is of; a whole document's has none, and is the
-    /// first.
+    /// Returns the problems in the order of the form, each with its field. A problem of the whole document has no field
+    /// and comes first.
     fn errors(&self) -> Vec<(Option<&FieldView>, &FieldProblem)> {
         let problems = self.problem.iter().flat_map(|problem| &problem.errors);
         let fields: Vec<_> = self.groups.iter().flat_map(Group::fields).collect();
@@ -73,21 +73,21 @@ impl SubmitPage {
     }
 }
 
-/// What a form begins with.
+/// Query of the form.
 #[derive(Debug, Deserialize)]
 pub struct Start {
-    /// The experiment to be copied.
+    /// ID of the experiment to copy.
     from: Option<String>,
 }
 
-/// Shows the form: empty, or filled with an experiment that the caller may read.
+/// Shows the form, either empty or with a copy of an experiment.
 pub async fn form(
     AxumState(state): AxumState<AppState>,
     start: Result<Query<Start>, QueryRejection>,
     caller: Caller,
     shown_in: Page,
 ) -> Result<Response, Problem> {
-    let accepted = "cannot be read; accepted is the id of one experiment";
+    let accepted = "is invalid; accepted is the ID of one experiment";
     let Query(Start { from }) = start.map_err(|_| Problem::invalid_parameter("from", accepted))?;
     let (typed, notes) = match from.as_deref().map(str::trim).filter(|from| !from.is_empty()) {
         Some(from) => copied(&state, from, &caller, &DESCRIBED).await?,
@@ -99,11 +99,11 @@ pub async fn form(
         key: ExperimentId::generate().to_string(),
         notes,
     };
-    page(StatusCode::OK, &form.shown(&state, shown_in, None).await)
+    page(StatusCode::OK, &form.into_page(&state, shown_in, None).await)
 }
 
-/// Takes the form: queues its experiment and leads there, or shows the form again with what is wrong, or with the experiment as
-/// it is written elsewhere.
+/// Handles the form. Queues the experiment and redirects to its page, or shows the form again with its problems or with
+/// the experiment in other notations.
 pub async fn submitted(
     AxumState(state): AxumState<AppState>,
     sender: Sender,
@@ -143,7 +143,7 @@ pub async fn submitted(
     let status = status.map_err(|_| Problem::internal())?;
     let retry_after = refused.as_ref().and_then(|problem| problem.retry_after_sec);
     let has_keys = shown_in.has_keys;
-    let mut view = form.shown(&state, shown_in, refused).await;
+    let mut view = form.into_page(&state, shown_in, refused).await;
     if is_preview {
         let fields: Vec<_> = read.fields().collect();
         view.written = written(&fields, &server(&sender.origin, &headers), has_keys);
@@ -156,7 +156,7 @@ pub async fn submitted(
     Ok(response)
 }
 
-/// Leads to an experiment by a way that holds below any prefix.
+/// Redirects to an experiment by a relative URL, which works below any prefix.
 fn see_other(shown_in: &Page, id: ExperimentId) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let location = HeaderValue::from_str(&format!("{}experiments/{id}", shown_in.root));
@@ -166,7 +166,7 @@ fn see_other(shown_in: &Page, id: ExperimentId) -> Response {
     response
 }
 
-/// What a form is made of, whoever it is shown to.
+/// Content of the form that does not depend on the caller.
 struct Form<'a> {
     described: &'a [DescribedField],
     typed: &'a Typed,
@@ -175,8 +175,9 @@ struct Form<'a> {
 }
 
 impl Form<'_> {
-    /// Returns the form as it is shown. Where the nodes are not known it offers nothing of them: what was typed is kept all the same.
-    async fn shown(self, state: &AppState, shown_in: Page, problem: Option<Problem>) -> SubmitPage {
+    /// Returns the page with the form. If the nodes cannot be listed, the form offers no choices from them but keeps
+    /// its values.
+    async fn into_page(self, state: &AppState, shown_in: Page, problem: Option<Problem>) -> SubmitPage {
         let nodes = listed(state).await;
         let errors = problem.as_ref().map_or(&[][..], |problem| &problem.errors);
         SubmitPage {
@@ -196,7 +197,7 @@ impl Form<'_> {
     }
 }
 
-/// Returns the form of an experiment, and what could not be copied.
+/// Returns the values of the form for an experiment, and notes on what could not be copied.
 async fn copied(
     state: &AppState,
     from: &str,
@@ -204,7 +205,7 @@ async fn copied(
     described: &[DescribedField],
 ) -> Result<(Typed, Vec<String>), Problem> {
     let id: ExperimentId = from.parse().map_err(|_| {
-        let detail = format!("is {from}; accepted is an experiment's UUID", from = quoted(&from));
+        let detail = format!("is {from}; accepted is the UUID of an experiment", from = quoted(&from));
         Problem::invalid_parameter("from", detail)
     })?;
     let record = state
@@ -225,16 +226,16 @@ async fn copied(
         return Err(Problem::internal());
     };
     let mut notes = vec![format!(
-        "This is a copy of {name}, {id}. What is left empty is as by default, as it was there."
+        "This is a copy of {name}, {id}. Empty fields had their defaults in the original."
     )];
     if withheld_prompts > 0 {
         notes.push(format!(
-            "Prompts that are another's are not shown ({withheld_prompts}): choose prompts of your own."
+            "Its {withheld_prompts} prompts belong to another user and are not shown. Choose your own prompts."
         ));
     }
     if dropped_prompts > 0 {
         notes.push(format!(
-            "This server has dropped its prompts ({dropped_prompts}): choose prompts anew."
+            "This server has deleted its {dropped_prompts} prompts. Choose prompts again."
         ));
     }
     let mut is_too_long = false;
@@ -244,24 +245,24 @@ async fn copied(
             experiment[field] = serde_json::Value::Null;
             is_too_long = true;
             notes.push(format!(
-                "Its {field} have {bytes} bytes and are too long for a form. With them it is submitted again by: joulemark \
+                "Its {field} ({bytes} bytes) are too long for a form. To submit the experiment again with them: joulemark \
                  status {id} --json | joulemark submit -"
             ));
         }
     }
     if caller.actor().name.is_some() {
-        // Device time counts for who submits.
+        // Device time counts for the submitting user, so the user of the original is not copied.
         experiment["user"] = serde_json::Value::Null;
     }
     let mut typed = values::typed_of(&experiment, described);
     if withheld_prompts + dropped_prompts > 0 || is_too_long {
-        // Unchanged it is refused for want of prompts: the default set would be another experiment.
+        // An empty list of texts is rejected; without it, the default prompts would be used.
         typed.set("prompts.kind", "texts");
     }
     Ok((typed, notes))
 }
 
-/// Returns the address by which the page was asked for, as far as it is known.
+/// Returns the base URL of the request, as far as it is known.
 fn server(origin: &Origin, headers: &HeaderMap) -> String {
     let link = origin.link("");
     if link.contains("://") {

@@ -1,9 +1,11 @@
-mod again;
-mod along;
+//! The page of a sweep.
+
+mod axis_charts;
 mod fronts;
 mod goal;
+mod repeat_request;
+mod running;
 mod table;
-mod under_way;
 
 use askama::Template;
 use axum::{
@@ -12,12 +14,12 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 
-use self::again::{Again, again};
-use self::along::{AxisView, axis_views};
+use self::axis_charts::{AxisView, axis_views};
 use self::fronts::{Fronts, front_views};
 use self::goal::{GoalView, goal_view};
+use self::repeat_request::{RepeatRequest, repeat_request};
+use self::running::{RunningExperiment, running_experiments};
 use self::table::{Column, RowView, columns, row_views};
-use self::under_way::{UnderWay, under_way};
 use super::html::page;
 use super::layout::Page;
 use super::metric_choice::{MetricChoices, metric_choices};
@@ -36,25 +38,25 @@ use crate::http::sweeps::view::{Sweep, SweepState};
 
 const PARAMETERS: [&str; 2] = ["metrics", "figure"];
 
-/// A sweep: how far it is, what came of it, and how to repeat it.
+/// Page of a sweep: progress, results, and how to repeat it.
 #[derive(Template)]
 #[template(path = "sweep.html")]
 struct View {
     page: Page,
     sweep: Sweep,
     may_cancel: bool,
-    under_way: Vec<UnderWay>,
+    running: Vec<RunningExperiment>,
     goal: Option<GoalView>,
     fronts: Fronts,
-    /// The metric that is drawn along several axes.
+    /// Name of the metric that is drawn when there are several axes.
     figure: String,
     axes: Vec<AxisView>,
     columns: Vec<Column>,
     rows: Vec<RowView>,
     metrics: MetricChoices,
-    /// The metrics that were asked for, as the API's parameter has them; empty for the usual ones.
+    /// Requested metrics as a parameter of the API; empty for the default.
     asked: String,
-    again: Option<Again>,
+    repeat: Option<RepeatRequest>,
 }
 
 impl View {
@@ -72,7 +74,7 @@ impl View {
     }
 }
 
-/// What the query asks for.
+/// Query of the page.
 #[derive(Debug, Default, PartialEq)]
 struct Asked {
     metrics: Vec<String>,
@@ -97,7 +99,7 @@ impl Asked {
     }
 }
 
-/// Shows a sweep with its table, fronts and curves, as the API has them.
+/// Shows a sweep with its table, Pareto fronts and curves.
 pub async fn sweep(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
@@ -109,18 +111,18 @@ pub async fn sweep(
     let record = find(&state, id).await?;
     let names = Some(asked.metrics.join(",")).filter(|names| !names.is_empty());
     let metrics = metrics_of(names.as_deref(), &record.request)?;
-    let figure = along::figure(asked.figure.as_deref(), &metrics)?;
+    let figure = axis_charts::figure(asked.figure.as_deref(), &metrics)?;
     let asked_by = (&state, &caller);
     let sweep = with_figures(asked_by, record.clone(), metrics.clone()).await?;
     let view = View {
         may_cancel: sweep.summary.state == SweepState::Running && caller.may_change(record.submitter.as_deref()),
-        under_way: under_way(asked_by, &record).await?,
+        running: running_experiments(asked_by, &record).await?,
         goal: goal_view(&sweep),
         fronts: front_views(asked_by, &record, &sweep.table).await?,
         axes: axis_views(&sweep, &metrics, figure),
         columns: columns(&metrics),
         rows: row_views(&sweep.table, &metrics),
-        again: again(asked_by, &record).await?,
+        repeat: repeat_request(asked_by, &record).await?,
         metrics: metric_choices(&asked.metrics),
         figure: figure.name.to_owned(),
         asked: names.unwrap_or_default(),
@@ -130,7 +132,7 @@ pub async fn sweep(
     page(StatusCode::OK, &view)
 }
 
-/// Cancels what waits or runs of a sweep, as the API does, and leads back to it.
+/// Cancels the unfinished experiments of a sweep and redirects to its page.
 pub async fn cancel(
     state: AxumState<AppState>,
     IdPath(id): IdPath,
@@ -146,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_may_be_repeated_and_what_is_unknown_is_named() {
+    fn metrics_may_be_repeated_and_an_unknown_parameter_is_named() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let asked = Asked::read(vec![pair("metrics", "a,b"), pair("metrics", "c"), pair("figure", "")]).unwrap();
         assert_eq!((asked.metrics.join(" "), asked.figure), ("a b c".to_owned(), None));

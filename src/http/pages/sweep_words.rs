@@ -1,18 +1,18 @@
-//! What both views of sweeps say alike.
+//! Texts that the page of a sweep and the list of sweeps share.
 
 use serde_json::{Map, Value};
 
 use crate::http::sweeps::view::{SweepProgress, SweepState};
 
-/// Of one axis; a longer list is shown by its ends.
+/// Maximum number of values of an axis that are listed; of more, the first and the last are.
 const MAX_VALUES: usize = 6;
 const MAX_CHARS: usize = 40;
-/// Points of a sweep whose charts have links: with more of them a page would grow beyond what is loaded quickly.
+/// Maximum number of points in a chart with links, since links make the page larger.
 const MAX_LINKED: usize = 200;
-/// The units in the names of an experiment's fields.
+/// Units by the suffixes of fields' names.
 const UNITS: [(&str, &str); 4] = [("_w", "W"), ("_mhz", "MHz"), ("_ms", "ms"), ("_sec", "s")];
 
-/// Returns what is swept: "power_limit_w: 150, 200, 250" an axis.
+/// Returns the axes with their values, e.g. "power_limit_w: 150, 200, 250".
 pub fn axes_in_words(axes: &Map<String, Value>) -> String {
     if axes.is_empty() {
         return "one point".to_owned();
@@ -28,7 +28,7 @@ pub fn axes_in_words(axes: &Map<String, Value>) -> String {
     axes.iter().map(axis).collect::<Vec<_>>().join("; ")
 }
 
-/// Returns the values of a point: "power_limit_w 150, batch_size 4".
+/// Returns the values of a point, e.g. "power_limit_w 150, batch_size 4".
 pub fn point_in_words(values: &Map<String, Value>) -> String {
     let each = values
         .iter()
@@ -36,7 +36,7 @@ pub fn point_in_words(values: &Map<String, Value>) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns a value of an axis as people write it.
+/// Returns a value of an axis as text, truncated if it is long.
 pub fn value_in_words(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -49,38 +49,39 @@ pub fn value_in_words(value: &Value) -> String {
     }
 }
 
-/// Returns the link from a chart to a point's row; `None` where the points are too many to be reached one by one.
+/// Returns the link from a chart to the row of a point; `None` when there are too many points.
 pub fn row_link(point: u32, of: usize) -> Option<String> {
     (of <= MAX_LINKED).then(|| format!("#point-{point}"))
 }
 
-/// Returns the unit of an axis, which its name ends with; empty where it has none.
+/// Returns the unit of an axis by its suffix; empty without one.
 pub fn unit_of(axis: &str) -> &'static str {
     let ends_with = |(end, _): &&(&str, &str)| axis.ends_with(end);
     UNITS.iter().find(ends_with).map_or("", |(_, unit)| unit)
 }
 
-/// Returns how far a sweep is: "4 of 18 done, 1 failed, 2 running".
+/// Returns the progress of a sweep, e.g. "4 of 18 done, 1 failed, 2 running".
 pub fn progress_in_words(progress: &SweepProgress) -> String {
-    let mut said = format!("{} of {} done", done(progress), progress.experiments);
+    let mut text = format!("{} of {} done", done(progress), progress.experiments);
     for (count, word) in [
         (progress.failed, "failed"),
         (progress.cancelled, "cancelled"),
         (progress.running, "running"),
-        (progress.queued, "waiting"),
+        (progress.queued, "queued"),
     ] {
         if count > 0 {
-            said.push_str(&format!(", {count} {word}"));
+            text.push_str(&format!(", {count} {word}"));
         }
     }
-    said
+    text
 }
 
-/// Returns how many experiments have ended, whichever way.
+/// Returns the number of experiments that have ended.
 pub fn done(progress: &SweepProgress) -> u64 {
     progress.completed + progress.failed + progress.cancelled
 }
 
+/// Returns the state of a sweep as a word.
 pub fn state_of(state: &SweepState) -> &'static str {
     match state {
         SweepState::Running => "running",
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_and_points_are_told_with_their_values() {
+    fn axes_and_points_are_shown_with_their_values() {
         let axes = json!({"power_limit_w": [100, 150, 200], "engine": ["a", null]});
         let words = axes_in_words(axes.as_object().unwrap());
         assert_eq!(words, "power_limit_w: 100, 150, 200; engine: a, none");
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_counts_what_failed_as_done() {
+    fn failed_experiments_count_as_done() {
         let progress = SweepProgress {
             experiments: 9,
             queued: 2,
@@ -132,7 +133,7 @@ mod tests {
         };
         assert_eq!(
             progress_in_words(&progress),
-            "6 of 9 done, 2 failed, 1 running, 2 waiting"
+            "6 of 9 done, 2 failed, 1 running, 2 queued"
         );
     }
 }

@@ -1,3 +1,5 @@
+//! The list of sweeps.
+
 use askama::Template;
 use axum::{Json, extract::State as AxumState, http::StatusCode, response::Response};
 
@@ -11,17 +13,17 @@ use crate::http::state::AppState;
 use crate::http::sweeps::list::{SweepPageParameters, list};
 use crate::http::sweeps::view::SweepSummary;
 
-/// Sweeps, the newest first.
+/// One page of the list, newest first.
 #[derive(Template)]
 #[template(path = "sweeps.html")]
 struct Sweeps {
     page: Page,
     items: Vec<SweepSummary>,
-    /// `None` on the last page.
+    /// Cursor of the next page; `None` on the last one.
     next: Option<String>,
 }
 
-/// Lists sweeps a page at a time, as the API does.
+/// Lists sweeps page by page.
 pub async fn sweeps(
     state: AxumState<AppState>,
     parameters: RepeatableQuery<SweepPageParameters>,

@@ -1,12 +1,12 @@
-//! Which of a host's series are added up to the power of its CPUs.
+//! Selects the power samples that add up to the power of the CPUs.
 
 use joulemark_measurement::DeviceSeries;
 
-/// The zone of the estimate from nameplate power, which has none but the whole host.
+/// Zone of the estimate from nameplate power, which covers the whole host.
 pub const ESTIMATE: &str = "host";
 
-/// Tells whether a series is a package's, or the estimate in its place. Parts of a package, and what holds packages, would
-/// be counted twice.
+/// Returns whether the samples are of a package, or of the estimate if there is none. Zones within packages and zones
+/// that contain packages would be counted twice.
 pub fn is_package(series: &DeviceSeries) -> bool {
     let zone = series.zone.as_deref().unwrap_or_default();
     zone.starts_with("package") || zone == ESTIMATE

@@ -25,7 +25,7 @@ fn doctor_says_of_each_engine_whether_it_starts_or_answers_and_where_its_process
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let expected = [
         ("gone", false, "does not list its models"),
-        ("missing", false, "there is no program no-such-program-here"),
+        ("missing", false, "there is no executable no-such-program-here"),
         (
             "running",
             true,

@@ -68,7 +68,7 @@ async fn a_session_lasts_as_long_as_the_admin_says_and_no_longer_than_its_key() 
     assert_eq!(guarded.get("/v1/limits", &ada).await.0, StatusCode::OK);
     let text = browser.page("/sign-in").await.text().await.unwrap();
     assert!(
-        text.contains("that has ended") && text.contains("type=\"password\""),
+        text.contains("session has ended") && text.contains("type=\"password\""),
         "{text}"
     );
 }

@@ -124,11 +124,7 @@ async fn submit_repeats_what_the_server_says_of_an_experiment() {
     std::fs::write(&file, other.to_string()).unwrap();
     let file = file.to_str().unwrap();
     let said = run(&server.url, &["submit", "--wait", file]).ended(0);
-    assert!(
-        said.errors.contains("warning: the model is another one"),
-        "{}",
-        said.errors
-    );
+    assert!(said.errors.contains("warning: the model differs"), "{}", said.errors);
     let said = run(&server.url, &["submit", "--wait", "--strict", file]);
     assert!(
         said.code != Some(0) && said.errors.contains("model.gguf had 00") && said.errors.contains("part-2.gguf had 11"),
@@ -206,7 +202,7 @@ async fn an_experiment_whose_prompts_are_left_out_is_not_repeated_without_them()
     shown["prompts_withheld"] = json!(2);
     for document in [shown, line] {
         let said = run_with_input(&server.url, &["submit", "-"], &document.to_string()).ended(2);
-        assert!(said.errors.contains("leaves 2 prompts out"), "{}", said.errors);
+        assert!(said.errors.contains("omits 2 prompts"), "{}", said.errors);
     }
 }
 

@@ -1,3 +1,5 @@
+//! Reads the results that `joulemark compare` is given.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,7 +13,7 @@ use joulemark_analysis::metrics::Metric;
 use joulemark_experiment::{ExperimentId, FieldProblem, State};
 use joulemark_files::read_given;
 
-/// A result as it was named: an experiment or a sweep's point of the server, or a file.
+/// A result to compare: an experiment or a point of a sweep on the server, or a file.
 #[derive(Clone, Debug)]
 pub enum Given {
     Id(Named),
@@ -36,6 +38,7 @@ impl fmt::Display for Given {
 }
 
 impl Given {
+    /// Returns the ID; `None` for a file.
     pub fn id(&self) -> Option<Named> {
         match self {
             Self::Id(id) => Some(*id),
@@ -44,10 +47,10 @@ impl Given {
     }
 }
 
-/// Returns what is compared of each result; of a file with several documents, one after the other, each.
+/// Reads the results. A file may contain several documents, each of which is a result.
 ///
 /// # Errors
-/// Returns an error that names the file, and what is wrong in it; nothing is asked of a server for files.
+/// Returns an error that names the file and its problem. Files are read without a server.
 pub async fn subjects(session: &Session, given: &[Given], metrics: &[&'static Metric]) -> anyhow::Result<Vec<Subject>> {
     let mut subjects = Vec::new();
     for one in given {
@@ -72,7 +75,7 @@ pub async fn subjects(session: &Session, given: &[Given], metrics: &[&'static Me
     Ok(subjects)
 }
 
-/// Reads the repeats of a sweep's point; of a sweep without repeats the only one.
+/// Reads the completed repeats of a point of a sweep.
 async fn of_point(
     session: &Session,
     (sweep, point): (ExperimentId, u32),
@@ -110,7 +113,7 @@ fn documents(path: &Path) -> anyhow::Result<Vec<Value>> {
         let kind = error.kind();
         anyhow::Error::new(std::io::Error::new(
             kind,
-            format!("{shown}, which is no id of an experiment, cannot be read as a file: {error}"),
+            format!("{shown} is not the ID of an experiment and cannot be read as a file: {error}"),
         ))
     };
     let (_, bytes) = read_given(path).map_err(context)?;
@@ -118,7 +121,7 @@ fn documents(path: &Path) -> anyhow::Result<Vec<Value>> {
     let documents = documents.map_err(|error| anyhow::anyhow!("{shown} is not JSON: {error}"))?;
     anyhow::ensure!(
         !documents.is_empty(),
-        "{shown} is empty; accepted is a result as joulemark results prints it"
+        "{shown} is empty; accepted is the output of `joulemark results --json`"
     );
     Ok(documents)
 }
@@ -135,5 +138,8 @@ fn refusal(name: &str, problems: &[FieldProblem]) -> anyhow::Error {
     let lines = problems
         .iter()
         .map(|problem| format!("\n  {} {}", problem.pointer, problem.detail));
-    anyhow::anyhow!("{name} is no result that can be compared{}", lines.collect::<String>())
+    anyhow::anyhow!(
+        "{name} is not a result that can be compared{}",
+        lines.collect::<String>()
+    )
 }

@@ -1,4 +1,4 @@
-//! Comparisons as people read them. Pure: a document in, text out.
+//! The text that `joulemark compare` prints. Pure.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::super::quantity;
 use crate::compared::{Grouped, grouped, in_words, letter};
 
-/// Returns each comparison as a sentence with its verdict, then what could not be compared, then the notes. The baseline is
-/// named as it was given where nothing in the answer names it.
+/// Returns the comparisons with their verdicts, the metrics that were not compared, and the notes. `baseline` names the
+/// baseline when the answer does not.
 pub fn table(answer: &Value, baseline: &str) -> String {
     let names = Names::of(answer, baseline);
     let mut text = names.legend();
@@ -46,7 +46,7 @@ fn word<'a>(of: &'a Value, name: &str) -> &'a str {
     of[name].as_str().unwrap_or_default()
 }
 
-/// The letters that stand for results: A is the baseline.
+/// Names of the results, in the order of their letters: A is the baseline.
 struct Names<'a>(Vec<&'a str>);
 
 impl<'a> Names<'a> {
@@ -76,7 +76,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns the lines of one comparison: verdict and sentence, and the figures behind them.
+/// Returns the text of one comparison: verdict, sentence and figures.
 fn one(comparison: &Value, names: &Names<'_>) -> String {
     let number = |name: &str| comparison[name].as_f64();
     let shown = |name: &str| quantity::shown(&comparison[name]).unwrap_or_else(|| "null".to_owned());
@@ -103,7 +103,7 @@ fn one(comparison: &Value, names: &Names<'_>) -> String {
     )
 }
 
-/// Returns the comparison in plain words.
+/// Returns the comparison as a sentence.
 fn sentence(comparison: &Value, names: &Names<'_>) -> String {
     let candidate = names.letter(word(comparison, "candidate"));
     let interval = comparison["ci_low"].as_f64().zip(comparison["ci_high"].as_f64());
@@ -115,7 +115,7 @@ fn sentence(comparison: &Value, names: &Names<'_>) -> String {
     )
 }
 
-/// Returns each note once, with the metrics that it is of.
+/// Returns each note once, with the metrics that it concerns.
 fn notes(answer: &Value, names: &Names<'_>) -> String {
     let noted = items(answer, "comparisons").flat_map(|comparison| {
         let (metric, candidate) = (word(comparison, "metric"), word(comparison, "candidate"));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_said_in_plain_words() {
+    fn a_comparison_is_printed_as_a_sentence() {
         let answer = json!({
             "comparisons": [
                 comparison("joules_per_output_token", (0.63, 0.66, 0.69), "better"),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_compared_and_nothing_known_is_said_too() {
+    fn an_empty_comparison_and_an_unknown_interval_are_printed() {
         let left_out = json!([{"metric": "m", "candidate": "x", "reason": "why"}]);
         let text = table(&json!({"comparisons": [], "not_compared": left_out}), "base.json");
         assert!(text.contains("A  base.json") && text.contains("m of B: why"), "{text}");

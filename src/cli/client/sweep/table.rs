@@ -1,11 +1,11 @@
-//! A sweep as people read it: a row a point. Pure: a document in, text out.
+//! The table of a sweep, with one row for each point. Pure.
 
 use serde_json::Value;
 
 use super::super::quantity;
 use joulemark_analysis::metrics;
 
-/// Returns the table, a row a point that was run, with the answer of its search beneath.
+/// Returns the table of the points that were run, followed by the result of the search.
 pub fn table(sweep: &Value) -> String {
     let rows = sweep["table"].as_array().map_or(&[][..], Vec::as_slice);
     let tried: Vec<&Value> = rows
@@ -63,7 +63,7 @@ pub fn table(sweep: &Value) -> String {
     text
 }
 
-/// Says where each metric is best along the axis, and where it bends.
+/// Returns for each metric where it is best along the axis, and its knee.
 fn curve(curve: &Value, names: &[&String]) -> Vec<String> {
     let axis = plain(curve["axis"].as_str().unwrap_or_default());
     let shown = |number: &Value| quantity::shown(number).unwrap_or_default();
@@ -77,14 +77,14 @@ fn curve(curve: &Value, names: &[&String]) -> Vec<String> {
         }
         line.push_str(&format!(": {} {unit}", shown(&figure["best"])));
         if !figure["knee_at"].is_null() {
-            line.push_str(&format!("; more brings little from {} on", shown(&figure["knee_at"])));
+            line.push_str(&format!("; little gain beyond {}", shown(&figure["knee_at"])));
         }
         Some(line.trim_end().to_owned())
     };
     names.iter().filter_map(line).collect()
 }
 
-/// Names are others' words: none may move the cursor.
+/// Replaces control characters, which could move the terminal's cursor: names come from other users.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
@@ -98,7 +98,7 @@ fn value(value: &Value) -> String {
     }
 }
 
-/// A mean, with half of its interval where there is one.
+/// Formats a mean, with the half-width of its interval if known.
 fn figure(figure: &Value) -> String {
     let Some(mean) = figure["mean"].as_f64() else {
         return "-".to_owned();
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_a_point_that_was_run_and_the_best_is_marked() {
+    fn the_table_has_a_row_for_each_run_point_and_marks_the_best() {
         let figure = |mean: f64| json!({"n": 2, "mean": mean, "ci_low": mean - 0.5, "ci_high": mean + 0.5});
         let row = |point: u32, mean: f64| {
             json!({"point": point, "values": {"batch_size": point + 1, "engine": "a\u{1b}b"}, "completed": 2,
@@ -155,7 +155,7 @@ mod tests {
         let last = text.lines().last().expect("a line");
         assert!(last.starts_with("mean_ttft_ms is best at power_limit_w 210"), "{last}");
         assert!(
-            last.contains("(95 %: 190") && last.contains(" ms; more brings little from 250"),
+            last.contains("(95 %: 190") && last.contains(" ms; little gain beyond 250"),
             "{last}"
         );
     }

@@ -1,3 +1,5 @@
+//! The query of the comparison page.
+
 use serde_json::{Map, Value, json};
 
 use crate::compared::letter;
@@ -6,7 +8,7 @@ use joulemark_experiment::{ExperimentId, FieldProblem};
 
 const PARAMETERS: [&str; 4] = ["ids", "metrics", "margin", "force"];
 
-/// What the query asks for, as it is written there: the form shows it, and links carry it on.
+/// Query of the page, as written: it fills the form and is carried on by links.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
     pub ids: Vec<String>,
@@ -16,10 +18,10 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads a query: `ids` and `metrics` have commas between, or are repeated, and what is empty is not asked for.
+    /// Parses a query. `ids` and `metrics` may contain commas or be repeated; empty values are ignored.
     ///
     /// # Errors
-    /// Returns a [`Problem`] that names a parameter which is none.
+    /// Returns a [`Problem`] that names an unknown parameter.
     pub fn read(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut asked = Self::default();
         for (name, value) in pairs {
@@ -38,8 +40,8 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Returns the body by which the API is asked the same. What is no number or truth value stays a text, which the API refuses
-    /// in its own words.
+    /// Returns the request of the API for the same comparison. An invalid number or boolean is passed on as a string,
+    /// so that the API rejects it.
     pub fn document(&self) -> Value {
         let mut document = Map::new();
         document.insert("ids".to_owned(), json!(self.ids));
@@ -61,18 +63,18 @@ impl Asked {
         document.into()
     }
 
-    /// Tells whether an experiment is asked for by its id.
+    /// Returns whether the query names the experiment by its ID.
     pub fn has(&self, id: &ExperimentId) -> bool {
         let id = id.to_string();
         self.ids.contains(&id)
     }
 
-    /// Tells whether what had other work is compared too.
+    /// Returns whether results with different work are compared as well.
     pub fn is_forced(&self) -> bool {
         self.force == "true"
     }
 
-    /// Returns the query that compares with the result at `place` as the baseline.
+    /// Returns the query with the result at `place` as the baseline.
     pub fn with_baseline(&self, place: &usize) -> String {
         let mut ids = self.ids.clone();
         if *place < ids.len() {
@@ -82,7 +84,7 @@ impl Asked {
         Self { ids, ..self.clone() }.query()
     }
 
-    /// Returns the query that compares without the result at `place`.
+    /// Returns the query without the result at `place`.
     pub fn without(&self, place: &usize) -> String {
         let mut ids = self.ids.clone();
         if *place < ids.len() {
@@ -91,7 +93,7 @@ impl Asked {
         Self { ids, ..self.clone() }.query()
     }
 
-    /// Returns the query that compares what had other work as well.
+    /// Returns the query that also compares results with different work.
     pub fn forced(&self) -> String {
         let force = "true".to_owned();
         Self { force, ..self.clone() }.query()
@@ -110,14 +112,14 @@ impl Asked {
     }
 }
 
-/// Says what is wrong with a field of the form, a sentence each; of one among several, which.
+/// Returns the problems of one field of the form; a problem of one value in a list names the value.
 pub fn problems_of(asked: &Asked, problems: &[FieldProblem], field: &str) -> Vec<String> {
     let values = match field {
         "ids" => &asked.ids[..],
         "metrics" => &asked.metrics[..],
         _ => &[],
     };
-    let said = problems.iter().filter_map(|problem| {
+    let messages = problems.iter().filter_map(|problem| {
         let rest = problem.pointer.strip_prefix('/')?.strip_prefix(field)?;
         match rest.strip_prefix('/') {
             None if rest.is_empty() => Some(problem.detail.clone()),
@@ -133,7 +135,7 @@ pub fn problems_of(asked: &Asked, problems: &[FieldProblem], field: &str) -> Vec
             }
         }
     });
-    said.collect()
+    messages.collect()
 }
 
 #[cfg(test)]
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn checkboxes_and_a_list_with_commas_ask_for_the_same() {
+    fn checkboxes_and_a_list_with_commas_give_the_same_query() {
         let by_boxes = read(&[
             ("ids", "a"),
             ("ids", "b/0"),
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_left_for_the_api_to_refuse() {
+    fn invalid_values_are_left_for_the_api_to_reject() {
         let asked = read(&[
             ("ids", "a,b"),
             ("margin", "wide"),
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn links_carry_on_all_that_was_asked() {
+    fn links_carry_on_the_whole_query() {
         let asked = read(&[("ids", "a,b,c"), ("margin", "0.05"), ("metrics", "x y")]);
         assert_eq!(asked.with_baseline(&2), "ids=c%2Ca%2Cb&metrics=x+y&margin=0.05");
         assert_eq!(asked.without(&0), "ids=b%2Cc&metrics=x+y&margin=0.05");
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_stands_beside_its_field_with_the_value_that_it_is_of() {
+    fn a_problem_is_shown_at_its_field_with_the_value() {
         let asked = read(&[("ids", "a,x"), ("metrics", "speed")]);
         let problems = [
             FieldProblem::new("/ids/1", "is no id"),

@@ -1,15 +1,17 @@
+//! Lists the settings that differ between results.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Shown at most; who wants all has the manifests.
+/// Maximum number of differences shown; the manifests have all of them.
 const MAX_SHOWN: usize = 60;
-/// Of one value.
+/// Maximum length of a value.
 const MAX_CHARS: usize = 100;
-/// Shown for what a result does not have.
+/// Shown for a setting that a result does not have.
 const MISSING: &str = "–";
 
-/// The parts of a manifest that decide a result.
+/// Parts of a manifest that are compared.
 const PARTS: [&str; 6] = [
     "experiment",
     "prompts",
@@ -18,16 +20,17 @@ const PARTS: [&str; 6] = [
     "conditions",
     "capabilities",
 ];
-/// Names, and what is another at every moment.
-const PASSED_OVER: [&str; 5] = [
+/// Settings that are not compared: names and descriptions.
+const IGNORED: [&str; 5] = [
     "experiment.config_name",
     "experiment.labels.sweep",
     "experiment.labels.sweep_point",
     "experiment.callback_url",
     "prompts.description",
 ];
+/// Clocks at one moment, which always differ.
 const MOMENTARY: [&str; 2] = [".sm_clock_mhz", ".memory_clock_mhz"];
-/// Of each rank's load: what was chosen there. Of rank 0 alone, as the others are loaded alike.
+/// Settings of rank 0's load that are compared; the other ranks are loaded alike.
 const OF_LOAD: [&str; 5] = [
     "device",
     "activation_dtype",
@@ -36,26 +39,26 @@ const OF_LOAD: [&str; 5] = [
     "paged_cache_tokens",
 ];
 
-/// Each setting of a result by its place in the manifest, such as `experiment.batch_size`.
+/// Settings of a result by their path in the manifest, such as `experiment.batch_size`.
 pub type Settings = BTreeMap<String, String>;
 
-/// A setting that is not the same in all results.
+/// A setting that differs between results.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Difference {
     pub place: String,
-    /// One a result.
+    /// One value for each result.
     pub values: Vec<String>,
 }
 
-/// What differs between results.
+/// Settings that differ between results.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Differences {
     pub shown: Vec<Difference>,
-    /// How many more there are.
+    /// Number of differences that are not shown.
     pub left_out: usize,
 }
 
-/// Returns the settings of a result from its manifest.
+/// Returns the settings in a manifest.
 pub fn settings(manifest: &Value) -> Settings {
     let mut settings = Settings::new();
     for part in PARTS {
@@ -66,7 +69,7 @@ pub fn settings(manifest: &Value) -> Settings {
     }
     settings.retain(|place, _| {
         let is_momentary = MOMENTARY.iter().any(|end| place.ends_with(end)) && place.starts_with("conditions.");
-        !is_momentary && !PASSED_OVER.contains(&place.as_str())
+        !is_momentary && !IGNORED.contains(&place.as_str())
     });
     settings
 }
@@ -83,16 +86,16 @@ fn flatten(settings: &mut Settings, place: String, value: &Value) {
                 flatten(settings, format!("{place}.{number}"), item);
             }
         }
-        other => drop(settings.insert(place, in_words(other))),
+        other => drop(settings.insert(place, text(other))),
     }
 }
 
-fn in_words(value: &Value) -> String {
+fn text(value: &Value) -> String {
     let text = match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => items.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
     match text.char_indices().nth(MAX_CHARS) {
@@ -101,7 +104,7 @@ fn in_words(value: &Value) -> String {
     }
 }
 
-/// Returns the settings that are not the same in all results, those of the experiment first.
+/// Returns the settings that differ, those of the experiment first.
 pub fn differing(results: &[&Settings]) -> Differences {
     let places: BTreeSet<&String> = results.iter().flat_map(|settings| settings.keys()).collect();
     let values_of = |place: &str| {
@@ -123,7 +126,7 @@ pub fn differing(results: &[&Settings]) -> Differences {
     Differences { shown, left_out }
 }
 
-/// Tells whether it is one of the many settings of a GPU that a result does not have; that it has none is told by the UUID.
+/// Returns whether it is a setting of a GPU that some result does not have. The GPU's UUID already shows this.
 fn is_of_missing_gpu(difference: &Difference) -> bool {
     let is_of_gpu = difference.place.starts_with("conditions.gpus.") && !difference.place.ends_with(".uuid");
     is_of_gpu && difference.values.iter().any(|value| value == MISSING)
@@ -136,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_differs_is_shown_the_experiment_s_own_first() {
+    fn only_differing_settings_are_shown_with_those_of_the_experiment_first() {
         let manifest = |batch_size: u32, host: &str, gpus: Value| {
             settings(&json!({
                 "id": host, "experiment": {"config_name": host, "batch_size": batch_size, "seed": null, "prompts": []},
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_cut_and_a_list_is_one_value() {
+    fn a_long_value_is_truncated_and_a_list_is_one_value() {
         let long = settings(&json!({"experiment": {"a": "é".repeat(200), "b": ["x", 1], "c": null, "d": []}}));
         assert_eq!(long["experiment.a"].chars().count(), MAX_CHARS + 1);
         assert_eq!(long["experiment.b"], "x, 1");

@@ -1,3 +1,5 @@
+//! Forest plots of a comparison.
+
 use joulemark_charts::{Forest, ForestRow, Svg, forest};
 
 use super::rows::{letter_of, verdict};
@@ -6,8 +8,7 @@ use crate::compared::metric_named;
 use joulemark_analysis::metrics::Better;
 use joulemark_experiment::comparison::{Comparison, ComparisonAnswer};
 
-/// Draws the ratios: of one candidate all metrics together, of several a forest a metric, so that the candidates stand beneath
-/// each other.
+/// Draws the ratios: one plot of all metrics for a single candidate, else one plot for each metric.
 pub fn forests(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Svg> {
     let mut candidates: Vec<&str> = answer
         .comparisons
@@ -55,11 +56,11 @@ fn label(results: &[Shown], name: &str) -> String {
     found.map_or_else(|| name.to_owned(), Shown::label)
 }
 
-/// Returns which of two values of a metric is the better one; `None` where neither is.
+/// Returns whether lower or higher values of a metric are better; `None` when neither is.
 fn direction(metric: &str) -> Option<&'static str> {
     match metric_named(metric).ok()?.better {
-        Better::Lower => Some("less is better"),
-        Better::Higher => Some("more is better"),
+        Better::Lower => Some("lower is better"),
+        Better::Higher => Some("higher is better"),
         Better::Neither => None,
     }
 }
@@ -80,7 +81,7 @@ fn row(comparison: &Comparison, (label, verdict): (String, String)) -> ForestRow
 fn drawn(title: String, rows: Vec<ForestRow>) -> Svg {
     forest(&Forest {
         title,
-        description: "Ratios of the candidate's mean to the baseline's with their 95 % intervals; at 1 both are alike."
+        description: "Ratios of the candidate's mean to the baseline's mean, with 95 % intervals. A ratio of 1 means no difference."
             .to_owned(),
         rows,
     })

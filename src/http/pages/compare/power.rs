@@ -1,3 +1,5 @@
+//! The power of compared results over time.
+
 use std::pin::pin;
 
 use futures::TryStreamExt as _;
@@ -13,43 +15,43 @@ use joulemark_experiment::ExperimentId;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{DeviceSeries, Window};
 
-/// More lines than these cannot be told from each other.
+/// Maximum number of lines in the chart.
 const MAX_LINES: usize = 8;
-/// Of a line: finer than the chart's pixels would not be seen.
+/// Number of steps of a line, about one for each pixel.
 const STEPS: f64 = 800.0;
-/// Shown of what was before the measurement, as a part of all that came after its begin.
+/// Part of the chart before the start of the measurement, relative to the part after it.
 const LEAD_SHARE: f64 = 0.1;
-/// Two moments that are nearer to each other are one.
+/// Difference in seconds below which two times are equal.
 const SAME_SEC: f64 = 1e-6;
 
-/// The power of results over time, from the beginning of the measurement on.
+/// Power of the results over time since the start of their measurements.
 #[derive(Default)]
 pub struct Power {
     pub chart: Option<Svg>,
-    /// What is not drawn: the result's letter, and why.
+    /// Letters of the results that are not drawn, with the reason.
     pub missing: Vec<(String, String)>,
 }
 
-/// The power of one result: its GPUs together, and the packages of its host's CPUs together.
+/// Power of one result: the sum of its GPUs, and the sum of its host's CPU packages.
 struct Lines {
     from_sec: f64,
     to_sec: f64,
     gpus: Vec<(f64, f64)>,
     cpus: Vec<(f64, f64)>,
-    /// Whether the host has no counter, so that the CPUs' power is reckoned.
+    /// Whether the CPU power is estimated, since the host has no counter.
     cpus_are_estimated: bool,
 }
 
-/// Draws the power of every result whose samples are kept, each from the beginning of its first measured cycle.
+/// Draws the power of every result whose samples are kept, each from the start of its first measured cycle.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
+/// Returns a [`Problem`] when the database fails.
 pub async fn power(asked_by: (&AppState, &Caller), results: &[Shown]) -> Result<Power, Problem> {
     let mut missing = Vec::new();
     let mut found: Vec<(String, Lines)> = Vec::new();
     for result in results {
         if found.len() == MAX_LINES {
-            let why = format!("more than {MAX_LINES} lines cannot be told from each other");
+            let why = format!("the chart shows at most {MAX_LINES} results");
             missing.push((result.letter.clone(), why));
             continue;
         }
@@ -67,14 +69,14 @@ fn drawn(found: Vec<(String, Lines)>) -> Svg {
     let from_sec = found.iter().map(|(_, lines)| lines.from_sec).fold(0.0, f64::min);
     let (mut gpus, mut cpus) = (Vec::new(), Vec::new());
     let is_estimate = |(_, lines): &(String, Lines)| lines.cpus_are_estimated;
-    // Lines have one name in both panels: which of them are estimates is in the panel's.
+    // A line has the same name in both panels, so the label of the panel marks estimates.
     let of_cpus = match (found.iter().any(is_estimate), found.iter().all(is_estimate)) {
         (_, true) => "CPUs of the host (an estimate)",
-        (true, false) => "CPUs of the host (some are estimates)",
+        (true, false) => "CPUs of the host (in part estimates)",
         (false, false) => "CPU packages of the host",
     };
     for (name, lines) in found {
-        // A place in the list is a colour, the same in both panels.
+        // The position in the list gives a line its color, the same in both panels.
         gpus.push(Line {
             name: name.clone(),
             points: lines.gpus,
@@ -89,7 +91,7 @@ fn drawn(found: Vec<(String, Lines)>) -> Svg {
     let panels = panels.into_iter().filter(|(_, lines)| has_points(lines));
     timeline(&Timeline {
         title: "Power over time".to_owned(),
-        description: "The power of each result in watts; 0 s is where its first measured cycle began.".to_owned(),
+        description: "The power of each result in watts. At 0 s its first measured cycle started.".to_owned(),
         from_sec: from_sec.max(-LEAD_SHARE * to_sec),
         to_sec,
         bands: Vec::new(),
@@ -104,12 +106,12 @@ fn drawn(found: Vec<(String, Lines)>) -> Svg {
     })
 }
 
-/// Returns the lines of an experiment, or in words why there are none.
+/// Returns the lines of an experiment, or the reason why there are none.
 async fn lines((state, caller): (&AppState, &Caller), id: ExperimentId) -> Result<Result<Lines, String>, Problem> {
     const CLIENT_ERRORS: std::ops::Range<u16> = 400..500;
     let kept = match find(state, id, caller).await {
         Ok((_, Found::Kept(kept))) => kept,
-        Ok((_, Found::Live(_))) => return Ok(Err("it still runs".to_owned())),
+        Ok((_, Found::Live(_))) => return Ok(Err("it is still running".to_owned())),
         Err(problem) if CLIENT_ERRORS.contains(&problem.status) => return Ok(Err(problem.detail)),
         Err(problem) => return Err(problem),
     };
@@ -146,12 +148,12 @@ fn aligned(all: Vec<DeviceSeries>, window: &Window, begin_sec: f64) -> Lines {
     }
 }
 
-/// Adds devices up, at the times of the first. What one of them does not tell makes the sum unknown, which breaks the line.
+/// Adds up the power of the devices, at the times of the first. Where a device's power is unknown, so is the sum.
 fn summed(devices: &[DeviceSeries]) -> Vec<(f64, f64)> {
     let Some((first, others)) = devices.split_first() else {
         return Vec::new();
     };
-    // A point stands for the time since the one before it.
+    // A point has the mean power since the previous point.
     let power_at = |series: &DeviceSeries, at: f64| {
         let place = series
             .points
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn gpus_are_added_up_from_the_begin_of_the_measurement_and_parts_of_packages_are_not() {
+    fn gpus_are_summed_from_the_start_of_the_measurement_and_zones_within_packages_are_not() {
         let window = Window {
             start_monotonic_sec: 100.0,
             end_monotonic_sec: 110.0,
@@ -207,7 +209,7 @@ mod tests {
         let lines = aligned(all, &window, 102.0);
         assert_eq!((lines.from_sec, lines.to_sec), (-2.0, 8.0));
         assert_eq!(lines.gpus[..2], [(-1.0, 11.0), (2.0, 22.0)]);
-        assert!(lines.gpus[2].1.is_nan(), "what one does not tell is not known of both");
+        assert!(lines.gpus[2].1.is_nan(), "the sum is unknown where one device is");
         assert_eq!(lines.cpus, [(2.0, 50.0)]);
     }
 

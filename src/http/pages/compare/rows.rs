@@ -1,53 +1,56 @@
+//! The rows of a comparison.
+
 use super::sources::Shown;
 use crate::compared::{grouped, in_words};
 use crate::http::pages::number;
 use joulemark_experiment::comparison::{Comparison, ComparisonAnswer, ComparisonTest, Verdict};
 
-/// A metric of a candidate against the baseline's.
+/// One metric of a candidate, compared with the baseline.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     pub metric: String,
     pub unit: String,
     pub letter: String,
-    /// `None` for a metric of which neither less nor more is better.
+    /// Verdict; `None` for a metric where neither direction is better.
     pub verdict: Option<&'static str>,
-    /// The ratio in plain words.
+    /// The ratio as a sentence.
     pub said: String,
     pub ratio: String,
     pub baseline: String,
     pub candidate: String,
-    /// Cycles or repeats of both.
+    /// Number of cycles or repeats of baseline and candidate.
     pub n: String,
     pub p: String,
     pub test: &'static str,
 }
 
-/// Metrics of a candidate that are not compared, and what to do about it.
+/// Metrics of a candidate that are not compared, with advice.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LeftOut {
     pub letter: String,
     pub metrics: String,
     pub reason: String,
     pub advice: &'static str,
-    /// Whether force would compare them.
+    /// Whether `force` would compare them.
     pub can_be_forced: bool,
 }
 
-/// What a careful reader should know, with the metrics that it is of.
+/// A note of the comparison, with the metrics that it concerns.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Note {
     pub letter: String,
-    /// Empty where it is of all that were compared.
+    /// Empty when it concerns all metrics of the candidate.
     pub metrics: String,
     pub text: String,
 }
 
-/// Returns the letter of a result, by the name that an answer has for it.
+/// Returns the letter of a result, given its name in the answer.
 pub fn letter_of<'a>(results: &'a [Shown], name: &'a str) -> &'a str {
     let found = results.iter().find(|result| result.id == name);
     found.map_or(name, |result| result.letter.as_str())
 }
 
+/// Returns a verdict as a word.
 pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "better",
@@ -57,7 +60,7 @@ pub fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Returns the figures of every comparison, in the order of the answer.
+/// Returns one row for each comparison, in the order of the answer.
 pub fn rows(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Row> {
     let row = |comparison: &Comparison| {
         let letter = letter_of(results, &comparison.candidate).to_owned();
@@ -92,7 +95,7 @@ fn p_value(p: f64) -> String {
     }
 }
 
-/// Returns what could not be compared, what has the same reason together.
+/// Returns the metrics that could not be compared, grouped by reason.
 pub fn left_out(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<LeftOut> {
     let each = answer.not_compared.iter();
     let each = each.map(|item| (item.metric.as_str(), item.candidate.as_str(), item.reason.as_str()));
@@ -109,18 +112,18 @@ pub fn left_out(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<LeftOut> {
     grouped(each).into_iter().map(item).collect()
 }
 
-/// Returns what to do about a reason, and whether force helps.
+/// Returns advice on a reason, and whether `force` helps.
 fn advice(reason: &str) -> (&'static str, bool) {
     let begins = |with: &[&str]| with.iter().any(|with| reason.starts_with(with));
     if begins(&["the baseline's figure cannot", "the candidate's figure cannot"]) {
         return (
-            "Its page says why the figure is missing. Compare another metric, or run it again.",
+            "The page of the experiment shows why the figure is missing. Compare another metric, or run it again.",
             false,
         );
     }
     if begins(&["the prompts may differ"]) {
         return (
-            "Have somebody compare them who may see both prompts: an admin, or who submitted them.",
+            "Ask an admin, or the user who submitted both, to compare them: only they may see the prompts.",
             true,
         );
     }
@@ -130,7 +133,7 @@ fn advice(reason: &str) -> (&'static str, bool) {
     ("Run both with the same prompts, lengths and load.", true)
 }
 
-/// Returns each note once, with the metrics that it is of.
+/// Returns each note once, with the metrics that it concerns.
 pub fn notes(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Note> {
     let each = answer.comparisons.iter().flat_map(|comparison| {
         let (metric, candidate) = (comparison.metric.as_str(), comparison.candidate.as_str());
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_figures_of_the_answer_and_the_words_of_the_command_line() {
+    fn a_row_has_the_figures_of_the_answer_and_the_sentence_of_the_command_line() {
         let rows = rows(&answer(), &[]);
         assert_eq!(
             (rows[0].ratio.as_str(), rows[0].p.as_str(), rows[0].n.as_str()),
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_says_what_to_do_and_whether_force_helps() {
+    fn metrics_that_are_not_compared_come_with_advice() {
         let left_out = left_out(&answer(), &[]);
         assert_eq!(left_out.len(), 2);
         assert_eq!(
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_of_every_metric_names_none() {
+    fn a_note_that_concerns_every_metric_names_none() {
         let notes = notes(&answer(), &[]);
         let shown: Vec<_> = notes
             .iter()

@@ -1,3 +1,5 @@
+//! The results that are compared.
+
 use serde_json::Value;
 
 use super::differences::{Settings, settings};
@@ -9,36 +11,36 @@ use crate::http::state::AppState;
 use joulemark_experiment::{ExperimentId, Prompts, State};
 use joulemark_store::Store;
 
-/// A result that is compared, as the page shows it.
+/// A compared result, as the page shows it.
 pub struct Shown {
-    /// The letter that stands for it.
+    /// Its letter in the comparison.
     pub letter: String,
-    /// As it was asked for.
+    /// ID as given in the query.
     pub id: String,
     pub name: String,
-    /// The experiment; of a sweep's point its first completed repeat.
+    /// The experiment; for a point of a sweep, its first completed repeat.
     pub experiment: ExperimentId,
-    /// The sweep and the point's number, of a point.
+    /// The sweep and the number of the point, if the result is one.
     pub point: Option<(ExperimentId, u32)>,
     pub model: String,
     pub engine: String,
     pub host: String,
-    /// What decided the result.
+    /// Settings of the result.
     pub settings: Settings,
 }
 
 impl Shown {
-    /// Returns what a chart calls it.
+    /// Returns its name in charts.
     pub fn label(&self) -> String {
         format!("{} {}", self.letter, self.name)
     }
 }
 
-/// Reads what is shown of each result, one after the other: each may hold megabytes, of which little is kept. One that went
-/// meanwhile is left out.
+/// Reads the results one after the other, since each may be megabytes of which little is kept. Skips results that no
+/// longer exist.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
+/// Returns a [`Problem`] when the database fails.
 pub async fn sources((state, caller): (&AppState, &Caller), ids: &[String]) -> Result<Vec<Shown>, Problem> {
     let mut all = Vec::new();
     for (place, id) in ids.iter().enumerate() {
@@ -59,7 +61,7 @@ async fn source((state, caller): (&AppState, &Caller), named: Named, letter: Str
         return Ok(None);
     };
     let mut manifest = Manifest::new(record, report, caller);
-    // Told apart by their hash; the texts may be megabytes.
+    // Prompts are compared by their hash; the texts may be megabytes.
     if matches!(manifest.experiment.prompts, Prompts::Texts(_)) {
         manifest.experiment.prompts = Prompts::Texts(Vec::new());
     }

@@ -1,4 +1,4 @@
-//! What was done when: loading, warm-up, idle baseline, settling, cycles, prefill and decode, as bands behind a line of power.
+//! Bands behind the power chart: load, warm-up, idle baseline, settling, cycles, prefill and decode.
 
 use joulemark_analysis::{PassStretches, hull};
 use joulemark_charts::{Band, BandKind};
@@ -7,11 +7,11 @@ use joulemark_measurement::{Baseline, BaselineKind, Window};
 
 use super::raw::Raw;
 
-/// Stretches of prefill and decode that are drawn as they are; more are summed up by column.
+/// Maximum number of prefill and decode intervals that are drawn one by one; more are merged by column.
 const MAX_STRETCHES: usize = 300;
 const COLUMNS: usize = 800;
 
-/// Returns the bands of an experiment with results; moments are seconds since `zero_sec`.
+/// Returns the bands of an experiment with results; times are seconds since `zero_sec`.
 pub fn bands(report: &Report, raw: &Raw, zero_sec: f64, length_sec: f64) -> Vec<Band> {
     let band = |window: Window, kind: BandKind, label: String| Band {
         from_sec: window.start_monotonic_sec - zero_sec,
@@ -57,7 +57,7 @@ pub fn bands(report: &Report, raw: &Raw, zero_sec: f64, length_sec: f64) -> Vec<
     bands
 }
 
-/// Returns each cycle's window, from the first rank's start to the last one's end.
+/// Returns the window of each cycle, from the start of the first rank to the end of the last.
 fn cycles(raw: &Raw) -> Vec<(u32, Window)> {
     let of_cycle = |ranks: &[joulemark_measurement::RankCycle]| {
         let windows: Vec<Window> = ranks.iter().map(|rank| rank.window).collect();
@@ -69,7 +69,7 @@ fn cycles(raw: &Raw) -> Vec<(u32, Window)> {
         .collect()
 }
 
-/// Returns when models were loaded: the ranks' loads for one cycle, or for all, are one.
+/// Returns the windows in which models were loaded. Loads of all ranks for the same cycle are merged.
 fn loads(report: &Report) -> Vec<Window> {
     let mut cycles: Vec<Option<u32>> = report.loads.iter().map(|load| load.cycle).collect();
     cycles.sort_unstable();
@@ -81,7 +81,7 @@ fn loads(report: &Report) -> Vec<Window> {
     cycles.into_iter().filter_map(of).collect()
 }
 
-/// Returns when the baseline with the model in memory was taken; the bare one is older than the experiment.
+/// Returns the window of a loaded idle baseline; `None` for a bare one, which is older than the experiment.
 fn baseline_window(baseline: &Baseline, first_cycle_sec: f64) -> Option<Window> {
     let of_loaded = baseline.kind == BaselineKind::Loaded;
     let (window_sec, age_sec) = baseline.window_sec.zip(baseline.age_sec).filter(|_| of_loaded)?;
@@ -92,7 +92,8 @@ fn baseline_window(baseline: &Baseline, first_cycle_sec: f64) -> Option<Window> 
     })
 }
 
-/// Returns when ranks were in prefill and decode: every stretch, or of very many what took most of each column's time.
+/// Returns the bands of prefill and decode. If there are too many intervals, each column shows the phase that took more
+/// of its time.
 fn phases(passes: &[PassStretches], zero_sec: f64, length_sec: f64) -> Vec<Band> {
     let each = || {
         passes.iter().flat_map(|pass| {
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn few_stretches_are_drawn_as_they_are() {
+    fn few_intervals_are_drawn_one_by_one() {
         let pass = PassStretches {
             prefill: vec![window(101.0, 102.0)],
             decode: vec![window(102.0, 105.0)],
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn very_many_stretches_are_summed_up_and_cover_the_same_time() {
+    fn many_intervals_are_merged_and_cover_the_same_time() {
         let stretches = 0..5000;
         let pass = PassStretches {
             prefill: stretches
@@ -217,7 +218,7 @@ mod tests {
         assert!((covered - 5000.0).abs() < 2.0 * 10_000.0 / COLUMNS as f64, "{covered}");
         assert!(
             found.iter().all(|band| band.kind == BandKind::Decode),
-            "most of each column"
+            "decode takes most of each column"
         );
     }
 }

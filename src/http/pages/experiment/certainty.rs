@@ -1,4 +1,4 @@
-//! How a figure is known: measured, counted, estimated, or unknown and why.
+//! How a figure is known: measured, counted, estimated, or unknown with a reason.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use joulemark_experiment::report::Report;
 use joulemark_measurement::{Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, WarningCode};
 
 const CLOCK: &str = "by the host's clock and the engine's own counts";
-/// Bytes and what follows from them, and a count without the model's operators: the table of metrics calls each an estimate.
+/// Figures that are estimates by the table of metrics: bytes and what follows from them, FLOPs without the model's
+/// operators.
 const ESTIMATED: [&str; 7] = [
     "bytes_read_total",
     "bytes_read_decode",
@@ -18,24 +19,25 @@ const ESTIMATED: [&str; 7] = [
     "roofline_share",
     "flops_two_params_tokens",
 ];
-const NOT_TOLD: &str = "nothing here tells it";
+const NOT_AVAILABLE: &str = "not available";
 
-/// Neither times nor counts of the engine.
+/// Figures that come from the operating system, neither from clocks nor from the engine's counts.
 const BY_THE_SYSTEM: [&str; 3] = ["peak_gpu_memory_bytes", "peak_host_memory_bytes", "cpu_time_share"];
 
-/// What a figure's badge says.
+/// Badge of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Badge {
     Measured,
-    /// Follows from the model's own operations.
+    /// Computed from the model's operations.
     Counted,
     Estimated,
-    /// A part of it is an estimate.
+    /// Some of its parts are estimates.
     PartlyEstimated,
     Unknown,
 }
 
 impl Badge {
+    /// Returns the text of the badge.
     pub fn words(self) -> &'static str {
         match self {
             Self::Measured => "measured",
@@ -46,7 +48,7 @@ impl Badge {
         }
     }
 
-    /// Returns the class that gives it its colour.
+    /// Returns the CSS class of the badge.
     pub fn class(self) -> &'static str {
         match self {
             Self::Measured | Self::Counted => "measured",
@@ -56,7 +58,7 @@ impl Badge {
     }
 }
 
-/// A badge, and what it rests on.
+/// A badge with its explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     pub badge: Badge,
@@ -76,7 +78,8 @@ pub fn known(metric: &Metric, report: &Report) -> Known {
     let counted = rests_on.flops.then(|| match rests_on.estimated {
         true => Known {
             badge: Badge::Estimated,
-            why: "by the model's size, its weights' types and the lengths: nothing was measured of it".to_owned(),
+            why: "computed from the model's size, the types of its weights and the token counts; not measured"
+                .to_owned(),
         },
         false => of_flops(report),
     });
@@ -98,15 +101,15 @@ pub fn known(metric: &Metric, report: &Report) -> Known {
     }
 }
 
-/// Returns why a figure is null, as the result's warnings say it.
+/// Returns why a figure is null, from the warnings of the result.
 fn why_unknown(name: &str, report: &Report) -> String {
     let warnings = report.validation.warnings.iter();
     let mut unknown = warnings.filter(|warning| warning.code == WarningCode::MetricUnknown);
     let why = unknown.find_map(|warning| warning.message.strip_prefix(name)?.strip_prefix(": "));
-    why.unwrap_or(NOT_TOLD).to_owned()
+    why.unwrap_or(NOT_AVAILABLE).to_owned()
 }
 
-/// What a figure follows from, through all formulas.
+/// Kinds of figures that a figure is computed from, through all formulas.
 #[derive(Default)]
 struct RestsOn {
     energy: Vec<EnergyPart>,
@@ -152,15 +155,15 @@ impl RestsOn {
     }
 }
 
-/// Returns how an energy of these parts is known; `None` of no part.
+/// Returns how the energy of these parts is known; `None` when none of them has a source.
 pub fn of_energy(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<Known> {
     let found = parts.iter().map(|part| (*part, certainty(energy, *part).methods));
     let found: Vec<(EnergyPart, Vec<EnergyMethod>)> = found.filter(|(_, methods)| !methods.is_empty()).collect();
     let methods = || found.iter().flat_map(|(_, methods)| methods);
-    let is_guess = |method: &&EnergyMethod| **method == EnergyMethod::Estimate;
+    let is_estimate = |method: &&EnergyMethod| **method == EnergyMethod::Estimate;
     let badge = match (
-        methods().any(|method| is_guess(&method)),
-        methods().all(|method| is_guess(&method)),
+        methods().any(|method| is_estimate(&method)),
+        methods().all(|method| is_estimate(&method)),
     ) {
         _ if found.is_empty() => return None,
         (_, true) => Badge::Estimated,
@@ -173,12 +176,12 @@ pub fn of_energy(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<Known> 
     });
     let mut why = each.collect::<Vec<_>>().join("; ");
     if let Some(percent) = accuracy_percent(parts, energy) {
-        let _ = write!(why, "; the instrument itself is exact to {percent} %");
+        let _ = write!(why, "; the instrument's accuracy is {percent} %");
     }
     Some(Known { badge, why })
 }
 
-/// Returns the worst accuracy of the parts' instruments, as their makers state it.
+/// Returns the worst accuracy of the parts' instruments, as their manufacturers state it.
 fn accuracy_percent(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<f64> {
     let domains: Vec<EnergyDomain> = parts.iter().copied().map(domain).collect();
     let counted = energy.sources.iter().filter(|source| source.counted_in_total);
@@ -204,7 +207,7 @@ fn part_words(part: EnergyPart) -> &'static str {
     }
 }
 
-/// Returns how energy is had by a method.
+/// Returns the text for a method of measuring energy.
 pub fn method_words(method: EnergyMethod) -> &'static str {
     match method {
         EnergyMethod::EnergyCounter => "by an energy counter",
@@ -220,10 +223,10 @@ fn of_flops(report: &Report) -> Known {
         Some(Confidence::Medium | Confidence::High) => Badge::Counted,
     };
     let why = match method {
-        Some("traced") => "the model's operators, one by one, as its files and the formulas agree",
+        Some("traced") => "the model's operators one by one; its files and the formulas agree",
         Some("architecture") => "the formulas of the model's architecture",
-        Some("parameter_estimate") => "two operations a parameter and token",
-        _ => "the method is not told",
+        Some("parameter_estimate") => "two operations for each parameter and token",
+        _ => "unknown method",
     };
     Known {
         badge,

@@ -1,3 +1,5 @@
+//! The section on cycles.
+
 use askama::Template;
 use joulemark_charts::{Along, AxisLabel, Point, Svg, along};
 
@@ -8,9 +10,9 @@ use crate::number;
 use joulemark_analysis::metrics::{Figures, Metric, Read, all, find};
 use joulemark_experiment::report::{CiMethod, CycleReport, MetricStatistics, RepetitionReport, Report};
 
-/// Rows of cycles that a page shows; the results have the rest.
+/// Maximum number of rows of cycles; the results have the rest.
 const MAX_ROWS: usize = 300;
-/// Metrics of each cycle's row; the first ones that are known are drawn.
+/// Metrics of each row.
 const FIGURES: [&str; 6] = [
     "duration_sec",
     "output_throughput",
@@ -21,7 +23,7 @@ const FIGURES: [&str; 6] = [
 ];
 const DRAWN: [&str; 2] = ["output_throughput", "joules_per_output_token"];
 
-/// Each cycle, and how far they lie apart.
+/// Figures of each cycle, and their spread.
 #[derive(Template)]
 #[template(path = "experiment/cycles.html")]
 pub struct Cycles {
@@ -31,18 +33,18 @@ pub struct Cycles {
     left_out: usize,
     spreads: Vec<Spread>,
     remarks: Vec<String>,
-    /// The way to what each figure is, but for its name.
+    /// URL of the definitions of metrics, up to the name.
     figures: String,
 }
 
-/// One cycle: each figure exact and as it is shown, and what is to be said of it.
+/// One cycle: each figure in full precision and as shown, and remarks.
 struct Row {
     cycle: u32,
     figures: Vec<(String, String)>,
     remarks: Vec<String>,
 }
 
-/// One metric over the cycles.
+/// Statistics of one metric over the cycles.
 struct Spread {
     name: String,
     label: String,
@@ -54,6 +56,7 @@ struct Spread {
 }
 
 impl Cycles {
+    /// Creates the section from a result.
     pub fn new(report: &Report, figures: &str) -> Self {
         let rows = report.cycles.iter().take(MAX_ROWS).map(|cycle| Row::of(cycle, report));
         let drawn = DRAWN.into_iter().filter_map(|name| find(all(), name));
@@ -85,7 +88,7 @@ impl Row {
     }
 }
 
-/// Says in which figures a cycle is an outlier, what disturbed it, and whether the statistics leave it out.
+/// Returns the figures in which a cycle is an outlier, what disturbed it, and whether the statistics omit it.
 fn cycle_remarks(cycle: u32, report: &Report) -> Vec<String> {
     let outlier_in = FIGURES.into_iter().filter(|name| {
         let statistics = report.statistics.get(*name);
@@ -182,7 +185,7 @@ impl Spread {
                 .map_or_else(|| "–".to_owned(), |cv| format!("{} %", number::plain(100.0 * cv))),
             interval: match ends {
                 Some(_) => format!("95 %{method}{with_meter}"),
-                None => "none: too few cycles".to_owned(),
+                None => "none (too few cycles)".to_owned(),
             },
         })
     }
@@ -194,11 +197,11 @@ fn remarks(report: &Report) -> Vec<String> {
         let asked = number::plain(100.0 * stop.relative_ci);
         remarks.push(match (stop.sure_enough, stop.reached) {
             (true, Some(reached)) => format!(
-                "The stop rule ended the experiment after {} cycles: half of the interval is {} % of the mean, {asked} % were asked for.",
+                "The stop rule ended the experiment after {} cycles: the half-width of the interval is {} % of the mean; {asked} % was requested.",
                 stop.cycles,
                 number::plain(100.0 * reached)
             ),
-            _ => format!("The stop rule asked for {asked} % and was not met within {} cycles.", stop.cycles),
+            _ => format!("The stop rule requested {asked} % and was not met within {} cycles.", stop.cycles),
         });
     }
     remarks.extend(report.repetition.as_ref().and_then(repeated));
@@ -209,7 +212,7 @@ fn repeated(repetition: &RepetitionReport) -> Option<String> {
     let disturbed = repetition.disturbed_cycles.len();
     (disturbed > 0).then(|| {
         format!(
-            "Others disturbed {disturbed} cycles; {} more were measured, and {} are left out of the statistics.",
+            "Other processes disturbed {disturbed} cycles; {} were repeated, and {} are left out of the statistics.",
             repetition.repeated_cycles,
             repetition.left_out_of_statistics.len()
         )

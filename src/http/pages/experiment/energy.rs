@@ -1,3 +1,5 @@
+//! The section on energy.
+
 use askama::Template;
 use joulemark_charts::{Bar, Bars, Group, Svg, bars};
 
@@ -10,17 +12,17 @@ use joulemark_measurement::{
     Baseline, BaselineKind, EnergyMethod, EnergyMetrics, EnergyScope, Phase, PhaseEnergy, SourceReading,
 };
 
-/// Energy by part, source and phase, and above idle power.
+/// Energy by part, source and phase, and above the idle baseline.
 #[derive(Template)]
 #[template(path = "experiment/energy.html")]
 pub struct Energy {
     chart: Svg,
     groups: Vec<Rows>,
-    /// The way to what each figure is, but for its name.
+    /// URL of the definitions of metrics, up to the name.
     figures: String,
 }
 
-/// Energies under one heading.
+/// Rows under one heading.
 struct Rows {
     label: &'static str,
     rows: Vec<Row>,
@@ -29,7 +31,7 @@ struct Rows {
 /// One energy.
 struct Row {
     label: String,
-    /// The metric that it is; empty of what the table of metrics has none of.
+    /// Name of the metric; empty when the table of metrics has none.
     metric: &'static str,
     joules: Option<f64>,
     half_width_j: Option<f64>,
@@ -66,6 +68,7 @@ impl Row {
 }
 
 impl Energy {
+    /// Creates the section from a result.
     pub fn new(report: &Report, figures: &str) -> Self {
         let energy = &report.energy;
         let groups = [
@@ -98,8 +101,8 @@ fn chart(groups: &[Rows]) -> Svg {
     bars(&Bars {
         title: "Energy by source and phase".to_owned(),
         description:
-            "Joules with the meter's half-widths as whiskers; what is estimated, also in part, is hatched. Loading and \
-                      warm-up are outside of the measured cycles."
+            "Joules, with the meter's half-widths as error bars. Estimates, also partial ones, are hatched. Loading and \
+                      warm-up are not part of the measured cycles."
                 .to_owned(),
         unit: "J".to_owned(),
         groups: groups.iter().map(drawn).collect(),
@@ -116,14 +119,14 @@ fn parts(energy: &EnergyMetrics) -> Vec<Row> {
             energy.gpu_energy_uncertainty_j,
         ),
         (
-            "CPU, its share",
+            "CPU, share of the experiment",
             "cpu_energy_j",
             EnergyPart::Cpu,
             energy.cpu_energy_j,
             energy.cpu_energy_uncertainty_j,
         ),
         (
-            "Memory, its share",
+            "Memory, share of the experiment",
             "dram_energy_j",
             EnergyPart::Dram,
             energy.dram_energy_j,
@@ -148,7 +151,7 @@ fn parts(energy: &EnergyMetrics) -> Vec<Row> {
     rows.collect()
 }
 
-/// Returns the badge of an energy that is made of these parts, and what it rests on.
+/// Returns the badge and the explanation of an energy that is made up of these parts.
 fn known(parts: &[EnergyPart], joules: Option<f64>, energy: &EnergyMetrics) -> (Badge, String) {
     let known = of_energy(parts, energy);
     let why = known.as_ref().map_or_else(String::new, |known| known.why.clone());
@@ -166,15 +169,15 @@ fn source(reading: &SourceReading) -> Row {
     };
     let mut remarks: Vec<String> = Vec::new();
     if !reading.counted_in_total {
-        remarks.push("within another source, and not added".to_owned());
+        remarks.push("part of another source, not added".to_owned());
     }
     if let Some(percent) = reading.instrument_accuracy_percent {
-        remarks.push(format!("the instrument itself is exact to {percent} %"));
+        remarks.push(format!("the instrument's accuracy is {percent} %"));
     }
     remarks.extend(reading.note.as_deref().map(|note| note.replace('`', "")));
     Row {
         label: match reading.scope {
-            EnergyScope::Host => format!("{name}, all of it"),
+            EnergyScope::Host => format!("{name}, whole"),
             EnergyScope::Attributed => name,
         },
         metric: "",

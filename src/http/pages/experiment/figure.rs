@@ -1,4 +1,4 @@
-//! One figure of a result as a page shows it: with the digits that its interval allows, and how it is known.
+//! One figure of a result as a page shows it, with its interval and how it is known.
 
 use super::super::metric_words;
 use super::certainty::{Badge, Known, known};
@@ -7,33 +7,33 @@ use joulemark_analysis::metrics::{Figures, Metric, Read, all, find};
 use joulemark_experiment::report::Report;
 
 const PERCENT: f64 = 100.0;
-/// Below this share of a value its half-width is not shown: it says less than the instrument's own accuracy.
+/// Relative half-width below which an interval is not shown; the instrument's own accuracy is worse.
 const NEGLIGIBLE: f64 = 1e-3;
 
 const HALF_WIDTH: &str = "the meter's half-width";
-const BOUNDS: &str = "the meter's half-width, of an estimate a believed bound";
+const BOUNDS: &str = "the meter's half-width; for the estimate, assumed bounds";
 const OVER_CYCLES: &str = "95 % over cycles";
 const OVER_CYCLES_AND_METER: &str = "95 % over cycles, and the meter's half-width";
-const OVER_CYCLES_AND_BOUND: &str = "95 % over cycles, and of the estimate a believed bound";
+const OVER_CYCLES_AND_BOUND: &str = "95 % over cycles, and assumed bounds of the estimate";
 const PERCENTILES: [&str; 3] = ["median_", "p90_", "p99_"];
 
-/// One figure, in words.
+/// One figure as text.
 #[derive(Clone, Debug)]
 pub struct Figure {
     pub name: &'static str,
     pub label: String,
-    /// As the API answers it; empty of an unknown one.
+    /// Value as in the API; empty if unknown.
     pub exact: String,
     pub shown: String,
-    /// What the interval is; empty without one.
+    /// Kind of the interval; empty without one.
     pub interval: String,
     pub known: Known,
-    /// What it was while the load was full; `None` where nobody knows.
+    /// Value in steady state; `None` if unknown.
     pub steady: Option<String>,
 }
 
 impl Figure {
-    /// Returns a metric of a result.
+    /// Returns the figure of a metric.
     pub fn of(metric: &'static Metric, report: &Report) -> Self {
         let interval = interval(metric, report);
         let (exact, shown) = texts(metric, Figures::from(report), interval.map(|(ends, _)| ends));
@@ -56,17 +56,18 @@ impl Figure {
         }
     }
 
-    /// Returns the metric of this name; `None` where the table has none.
+    /// Returns the figure of the metric with this name; `None` when there is no such metric.
     pub fn named(name: &str, report: &Report) -> Option<Self> {
         Some(Self::of(find(all(), name)?, report))
     }
 
+    /// Returns whether the figure has a value.
     pub fn is_known(&self) -> bool {
         !self.exact.is_empty()
     }
 }
 
-/// Returns a figure of a cycle or rank without its interval: exact, and as it is shown.
+/// Returns a figure of a cycle or rank in full precision and as shown, without an interval.
 pub fn plain(name: &str, figures: Figures<'_>) -> (String, String) {
     find(all(), name).map_or_else(
         || (String::new(), number::UNKNOWN.to_owned()),
@@ -74,7 +75,7 @@ pub fn plain(name: &str, figures: Figures<'_>) -> (String, String) {
     )
 }
 
-/// Returns a figure as the API answers it, and as it is shown.
+/// Returns a figure as in the API and as shown.
 fn texts(metric: &Metric, figures: Figures<'_>, interval: Option<(f64, f64)>) -> (String, String) {
     let unknown = || (String::new(), number::UNKNOWN.to_owned());
     match metric.read {
@@ -96,12 +97,12 @@ fn texts(metric: &Metric, figures: Figures<'_>, interval: Option<(f64, f64)>) ->
     }
 }
 
-/// Tells whether an interval is too narrow to be shown.
+/// Returns whether an interval is too narrow to be shown.
 pub fn is_negligible((low, high): (f64, f64)) -> bool {
     high - low < NEGLIGIBLE * (high + low).abs()
 }
 
-/// Returns a number in its unit; a share in percent.
+/// Formats a number with its unit; a ratio in percent.
 pub fn quantity(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
     let interval = interval.filter(|ends| !is_negligible(*ends));
     match unit {
@@ -114,8 +115,8 @@ pub fn quantity(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String 
     }
 }
 
-/// Returns a figure's interval, and what it is: the meter's half-width of an energy, that of a percentile over requests, or
-/// that of a mean or ratio over cycles.
+/// Returns the interval of a figure and its kind: the meter's half-width of an energy, or a confidence interval of a
+/// percentile over requests, or of a mean or ratio over cycles.
 fn interval(metric: &Metric, report: &Report) -> Option<((f64, f64), &'static str)> {
     let Read::Number(read) = metric.read else { return None };
     let value = read(Figures::from(report))?;
@@ -127,17 +128,17 @@ fn interval(metric: &Metric, report: &Report) -> Option<((f64, f64), &'static st
         return Some((ends, "95 % over requests"));
     }
     let over_cycles = report.statistics.get(metric.name)?;
-    // A sum over cycles is no mean of them.
+    // A sum over the cycles lies outside of their range, and has no interval here.
     if value < over_cycles.min || value > over_cycles.max {
         return None;
     }
-    // Between tokens: of the pooled pairs, where the statistics are of the cycles' own percentiles.
+    // The statistics are of the cycles' percentiles, and not of the percentile over all cycles.
     if PERCENTILES.iter().any(|of| metric.name.starts_with(of)) {
         return None;
     }
     let meter = over_cycles.instrument_uncertainty;
     let of_ratio = over_cycles.ratio_ci_low.zip(over_cycles.ratio_ci_high);
-    // What cycles scatter by is one error, and what all of them share another.
+    // The errors are independent: the scatter of the cycles, and the meter's error, which all cycles share.
     let of_ratio = of_ratio.map(|(low, high)| match meter {
         Some(half) => (value - (value - low).hypot(half), value + (high - value).hypot(half)),
         None => (low, high),
@@ -155,7 +156,7 @@ fn interval(metric: &Metric, report: &Report) -> Option<((f64, f64), &'static st
     ))
 }
 
-/// Returns the half-width that stands beside an energy in the result.
+/// Returns the half-width of an energy, which is a metric of its own.
 fn half_width(metric: &Metric, report: &Report) -> Option<f64> {
     let beside = format!("{}_uncertainty_j", metric.name.strip_suffix("_j")?);
     match find(all(), &beside)?.read {
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_that_is_narrower_than_any_instrument_lends_no_digits() {
+    fn a_negligible_interval_is_not_shown() {
         assert_eq!(quantity(44_810.15, Some((44_809.67, 44_810.63)), "J"), "44.8 kJ");
         assert_eq!(quantity(44_923.0, Some((44_834.0, 45_012.0)), "J"), "44.923 ± 0.089 kJ");
         assert_eq!(quantity(0.1234, None, ""), "12.3 %");

@@ -1,7 +1,9 @@
+//! Cost and carbon of an experiment.
+
 use crate::number;
 use joulemark_experiment::report::{Footprint, GivenNumber, Giver, Report};
 
-/// Returns what the electricity cost and emitted, by numbers that somebody gave; nothing where nobody gave any.
+/// Returns the cost and the emissions of the electricity; empty without a tariff.
 pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let Some(footprint) = report.footprint.as_deref() else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Reads all that is shown of an experiment, as the caller may see it.
+//! Reads everything that the page of an experiment shows and its caller may see.
 
 use super::raw::Raw;
 use super::sections::{Measured, Sections};
@@ -16,11 +16,11 @@ use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_store::Record;
 
-/// All that is shown of an experiment.
+/// Everything that the page of an experiment shows.
 pub struct Found {
     pub experiment: Experiment,
     pub result: Option<FoundResult>,
-    /// Devices over time, or why there are none.
+    /// Power over time, or why there is none.
     pub series: Result<Series, String>,
     pub sweep: Option<ExperimentId>,
     pub may_cancel: bool,
@@ -34,10 +34,10 @@ pub struct FoundResult {
 }
 
 impl Found {
-    /// Reads an experiment in whatever state it is.
+    /// Reads an experiment in any state.
     ///
     /// # Errors
-    /// Returns a [`Problem`] where there is none, and when the database fails.
+    /// Returns a [`Problem`] when there is no such experiment, or the database fails.
     pub async fn read(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Self, Problem> {
         let store = &state.resources.store;
         let record = experiments::find(store, id).await?;
@@ -54,7 +54,8 @@ impl Found {
         })
     }
 
-    /// Draws the sections of the result, whose links to what figures are begin with `figures`; `None` without one.
+    /// Returns the sections of the result; `None` without one. `figures` is the URL of the definitions of metrics, up
+    /// to the name.
     pub fn sections(&self, figures: &str) -> Option<Sections> {
         let result = self.result.as_ref()?;
         Some(Sections::new(&Measured {
@@ -66,10 +67,10 @@ impl Found {
         }))
     }
 
-    /// Returns what was run, with the manifest of a result; it links to the API at `api`, or to nothing.
+    /// Returns the section on the setup. It links to the API below `api`, or to nothing.
     ///
     /// # Errors
-    /// Returns a [`Problem`] when a document cannot be written, which each can.
+    /// Returns a [`Problem`] when a document cannot be serialized, which does not happen.
     pub fn setup(&self, has_keys: bool, api: Option<String>) -> Result<Setup, Problem> {
         let experiment = &self.experiment;
         let given = Given {

@@ -1,27 +1,30 @@
+//! The section of headline figures.
+
 use askama::Template;
 
 use super::figure::Figure;
 use joulemark_analysis::metrics::{Metric, all};
 use joulemark_experiment::report::Report;
 
-/// What an energy's half-width stands in a result as; it is shown behind the energy.
+/// Suffix of the metrics that are half-widths of energies; they are shown behind the energies.
 const HALF_WIDTH: &str = "_uncertainty_j";
 
-/// The figures to look at first, then all others.
+/// Headline figures, then all others.
 #[derive(Template)]
 #[template(path = "experiment/headline.html")]
 pub struct Headline {
-    /// The way to what each figure is, but for its name.
+    /// URL of the definitions of metrics, up to the name.
     figures: String,
     first: Vec<Figure>,
     others: Vec<Figure>,
     partial: bool,
-    /// Why there is no steady state; `None` where there is one.
+    /// Why there is no steady state; `None` when there is one.
     no_steady_state: Option<String>,
     facts: Vec<(&'static str, String)>,
 }
 
 impl Headline {
+    /// Creates the section from a result.
     pub fn new(report: &Report, partial: bool, figures: &str) -> Self {
         let mut first: Vec<&'static Metric> = all().iter().filter(|metric| metric.headline.is_some()).collect();
         first.sort_by_key(|metric| metric.headline);

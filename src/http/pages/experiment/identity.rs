@@ -1,10 +1,12 @@
+//! The section that identifies an experiment.
+
 use askama::Template;
 
 use crate::http::experiments::view::Experiment;
 use crate::number;
 use joulemark_experiment::{Device, ExperimentId, Failure};
 
-/// What an experiment is: its names, whose it is, and when it was what.
+/// Names, owner and times of an experiment.
 #[derive(Template)]
 #[template(path = "experiment/identity.html")]
 pub struct Identity {
@@ -14,10 +16,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Creates the section from an experiment.
     pub fn of(experiment: &Experiment, sweep: Option<ExperimentId>) -> Self {
         let spec = &experiment.spec;
         let all = [
-            ("Id", Some(experiment.id.to_string())),
+            ("ID", Some(experiment.id.to_string())),
             ("Model", Some(spec.model_name.clone())),
             ("Engine", Some(spec.engine.clone())),
             ("Device", Some(device(experiment))),
@@ -55,12 +58,12 @@ fn device(experiment: &Experiment) -> String {
         named => named,
     };
     let ranks = match spec.num_processes {
-        1 => "one process".to_owned(),
+        1 => "1 process".to_owned(),
         ranks => format!("{ranks} processes"),
     };
     let gpus = match gpus {
         0 => String::new(),
-        1 => ", one GPU metered".to_owned(),
+        1 => ", 1 GPU metered".to_owned(),
         gpus => format!(", {gpus} GPUs metered"),
     };
     let device = match spec.device {

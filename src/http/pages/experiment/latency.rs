@@ -1,3 +1,5 @@
+//! The section on latency.
+
 use std::array;
 
 use askama::Template;
@@ -8,10 +10,10 @@ use super::raw::{Raw, RequestTimes};
 use joulemark_analysis::statistics::percentiles;
 use joulemark_experiment::report::Report;
 
-/// Values that are drawn of more: quantiles at even shares, among which the 50th, 90th and 99th are exact.
+/// Maximum number of values in a curve. More are replaced by quantiles in even steps; p50, p90 and p99 stay exact.
 const QUANTILES: usize = 401;
 
-/// The figures of one latency, in the order of the table's columns.
+/// Latencies with the metrics in their columns.
 const FIGURES: [(&str, [&str; 4]); 5] = [
     ("TTFT", ["mean_ttft_ms", "median_ttft_ms", "p90_ttft_ms", "p99_ttft_ms"]),
     ("TPOT", ["mean_tpot_ms", "median_tpot_ms", "p90_tpot_ms", "p99_tpot_ms"]),
@@ -26,21 +28,22 @@ const FIGURES: [(&str, [&str; 4]); 5] = [
     ),
 ];
 
-/// How latencies are spread over requests.
+/// Distributions of latencies over requests.
 #[derive(Template)]
 #[template(path = "experiment/latency.html")]
 pub struct Latency {
     charts: Vec<Svg>,
-    /// Why there are no distributions; `None` where there are.
+    /// Why there are no distributions; `None` when there are.
     why_none: Option<String>,
     rows: Vec<(&'static str, [Option<Figure>; 4])>,
-    /// Whether requests are too few for the interval of a percentile.
+    /// Whether a percentile has too few requests for an interval.
     are_few: bool,
-    /// The way to what each figure is, but for its name.
+    /// URL of the definitions of metrics, up to the name.
     figures: String,
 }
 
 impl Latency {
+    /// Creates the section from a result.
     pub fn new(report: &Report, raw: &Raw, figures: &str) -> Self {
         let rows = FIGURES.map(|(name, names)| (name, names.map(|name| Figure::named(name, report))));
         let is_there = |(_, row): &(&str, [Option<Figure>; 4])| row.iter().flatten().any(Figure::is_known);
@@ -58,11 +61,11 @@ impl Latency {
     }
 }
 
-/// Returns why no single request is known.
+/// Returns why the times of single requests are not known.
 pub fn why_none(raw: &Raw) -> String {
     match raw.dropped_at {
         Some(at) => format!(
-            "the times of single requests were dropped on {} by this server's retention; the figures are kept",
+            "this server's retention deleted the times of single requests on {}; the figures are kept",
             crate::number::time(&at)
         ),
         None => "no request was answered".to_owned(),
@@ -79,7 +82,7 @@ fn charts(raw: &Raw) -> Vec<Svg> {
         let curves = curves.into_iter().filter(|(_, values)| !values.is_empty());
         distribution(&Distribution {
             title: title.to_owned(),
-            description: format!("The share of {what} that took at most so long, with p50, p90 and p99."),
+            description: format!("Cumulative share of {what} by duration, with p50, p90 and p99."),
             unit: "ms".to_owned(),
             curves: curves
                 .map(|(name, values)| Curve {
@@ -104,7 +107,7 @@ fn charts(raw: &Raw) -> Vec<Svg> {
         ),
         chart(
             "Time per output token (TPOT) and between outputs",
-            "requests, and of intervals between outputs,",
+            "requests and of intervals between outputs",
             vec![(counted("TPOT", &tpot), tpot), (all_gaps, raw.gaps.ms.clone())],
         ),
         chart(
@@ -115,7 +118,7 @@ fn charts(raw: &Raw) -> Vec<Svg> {
     ]
 }
 
-/// Returns the values, or of many their quantiles.
+/// Returns the values, or their quantiles if there are many.
 fn thinned(values: Vec<f64>) -> Vec<f64> {
     if values.len() <= QUANTILES {
         return values;
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thinned_values_have_the_same_percentiles_and_ends() {
+    fn thinned_values_have_the_same_percentiles_and_extremes() {
         let values: Vec<f64> = (0..12_345).map(|step| f64::from(step * 7919 % 12_345)).collect();
         let thin = thinned(values.clone());
         assert_eq!(thin.len(), QUANTILES);

@@ -1,10 +1,12 @@
+//! The section on progress and the expected duration.
+
 use askama::Template;
 
 use crate::http::experiments::view::Experiment;
 use crate::number;
 use joulemark_experiment::{DurationEstimate, DurationMethod, State};
 
-/// How far an experiment has come that is not finished.
+/// Progress of an unfinished experiment.
 #[derive(Template)]
 #[template(path = "experiment/outlook.html")]
 pub struct Outlook {
@@ -12,24 +14,24 @@ pub struct Outlook {
     phase: String,
     is_queued: bool,
     position: Option<u64>,
-    /// For what it waits, in a sentence.
+    /// What it waits for, as a sentence.
     why: Option<String>,
-    /// Whether no live node can run it as things are.
+    /// Whether no live node can run it at present.
     is_stuck: bool,
-    /// Who has the devices that it waits for.
+    /// Experiments that hold the devices it waits for.
     held_by: Vec<String>,
     tokens_per_second: String,
     generated_tokens: String,
     power: String,
     elapsed: String,
     left: String,
-    /// Cycles that are done, and all; `None` before the first.
+    /// Completed cycles and all cycles; `None` before the first.
     cycles: Option<(u32, u32)>,
     estimate: Option<String>,
 }
 
 impl Outlook {
-    /// Returns how far it has come; `None` once it is finished.
+    /// Returns the progress; `None` once the experiment is finished.
     pub fn of(experiment: &Experiment) -> Option<Self> {
         if experiment.state.is_finished() {
             return None;
@@ -76,13 +78,10 @@ fn phase(experiment: &Experiment) -> String {
     }
 }
 
-/// Says how long it will take, and what that rests on.
+/// Returns the expected duration with its range and its basis.
 fn estimate(estimate: &DurationEstimate) -> String {
     let Some(sec) = estimate.duration_sec else {
-        let reason = estimate
-            .reason
-            .as_deref()
-            .unwrap_or("there is nothing to estimate it by");
+        let reason = estimate.reason.as_deref().unwrap_or("no estimate is available");
         return format!("unknown: {reason}");
     };
     let range = match estimate.least_sec.zip(estimate.most_sec) {
@@ -90,9 +89,9 @@ fn estimate(estimate: &DurationEstimate) -> String {
         None => String::new(),
     };
     let by = match estimate.method {
-        Some(DurationMethod::PastRuns) => format!(", by {} past runs", estimate.runs),
-        Some(DurationMethod::WarmUp) => ", by its warm-up".to_owned(),
-        Some(DurationMethod::MeasuredCycles) => ", by its cycles so far".to_owned(),
+        Some(DurationMethod::PastRuns) => format!(", from {} past runs", estimate.runs),
+        Some(DurationMethod::WarmUp) => ", from its warm-up".to_owned(),
+        Some(DurationMethod::MeasuredCycles) => ", from its cycles so far".to_owned(),
         None => String::new(),
     };
     format!("{}{range}{by}", number::duration(sec))
@@ -103,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_estimate_says_its_range_and_what_it_rests_on_or_why_there_is_none() {
+    fn an_estimate_is_shown_with_range_and_basis_or_with_the_reason_for_none() {
         let known = DurationEstimate {
             duration_sec: Some(74.0),
             least_sec: Some(50.0),
@@ -112,7 +111,7 @@ mod tests {
             runs: 3,
             reason: None,
         };
-        assert_eq!(estimate(&known), "1 min 14 s (50.0 s to 1 min 30 s), by 3 past runs");
+        assert_eq!(estimate(&known), "1 min 14 s (50.0 s to 1 min 30 s), from 3 past runs");
         assert_eq!(
             estimate(&DurationEstimate::unknown("no past run")),
             "unknown: no past run"

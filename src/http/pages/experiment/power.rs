@@ -1,3 +1,5 @@
+//! The section on power over time.
+
 use askama::Template;
 use joulemark_charts::{Band, Line, Mark, Panel, Svg, Timeline, timeline};
 
@@ -7,19 +9,19 @@ use super::series::{Course, DeviceLines, Series};
 use crate::number;
 use joulemark_experiment::report::{GpuClocks, GpuPowerLimit, ReadingRange, Report};
 
-/// Power, temperature and clocks by device over time.
+/// Power, temperature and clocks of the devices over time.
 #[derive(Template)]
 #[template(path = "experiment/power.html")]
 pub struct Power {
     chart: Option<Svg>,
-    /// Why there is nothing to draw; `None` where there is.
+    /// Why there is no chart; `None` when there is one.
     why_none: Option<String>,
     devices: Vec<DeviceRow>,
     settings: Vec<Setting>,
     is_live: bool,
 }
 
-/// What a device showed over the whole time.
+/// Ranges of a device's readings.
 struct DeviceRow {
     name: String,
     power: String,
@@ -28,7 +30,7 @@ struct DeviceRow {
     lowered: String,
 }
 
-/// How a GPU was set, and what was in force.
+/// Requested and actual power limit and clock of a GPU.
 struct Setting {
     gpu: String,
     asked: String,
@@ -37,6 +39,7 @@ struct Setting {
 }
 
 impl Power {
+    /// Creates the section from the samples, and from the result if there is one.
     pub fn new(series: Result<&Series, &String>, results: Option<(&Report, &Raw)>) -> Self {
         let settings = results.map_or_else(Vec::new, |(report, _)| settings(report));
         let empty = Self {
@@ -110,12 +113,12 @@ fn chart(series: &Series, results: Option<(&Report, &Raw)>) -> Svg {
     ];
     let lowered = match marks.is_empty() {
         true => "",
-        false => " Strips below show when clocks were lowered for heat or power.",
+        false => " The bars below show when GPUs were throttled by heat or power.",
     };
     timeline(&Timeline {
         title: "Power over time".to_owned(),
         description: format!(
-            "Power, and where devices tell them temperature and clock, of {} devices over {} from the claim.{lowered}",
+            "Power, and where known temperature and clock, of {} devices over {} from the start of the experiment.{lowered}",
             series.lines.len(),
             number::duration(length_sec),
         ),
@@ -149,7 +152,7 @@ fn asked(limit: &GpuPowerLimit, clocks: Option<&GpuClocks>) -> String {
     ];
     let asked: Vec<String> = asked.into_iter().flatten().collect();
     match asked.is_empty() {
-        true => "left as it was".to_owned(),
+        true => "unchanged".to_owned(),
         false => asked.join(", "),
     }
 }
@@ -178,11 +181,11 @@ mod tests {
 
     use super::*;
 
-    /// The whole view has so much.
+    /// Size limit of the whole page, compressed.
     const VIEW_BYTES: usize = 150_000;
     const SAMPLES: u32 = 36_000;
 
-    /// A board's hour at 10 Hz, with a power that never repeats.
+    /// Returns an hour of samples at 10 Hz, with a power that never repeats.
     fn board(index: u32) -> DeviceSeries {
         let noise =
             |step: u32| f64::from(step.wrapping_mul(2_654_435_761).wrapping_add(index) >> 8) / f64::from(u32::MAX >> 8);
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_of_eight_boards_leaves_room_in_a_view() {
+    fn an_hour_of_eight_gpus_uses_at_most_two_thirds_of_the_page() {
         let window = Window {
             start_monotonic_sec: 0.0,
             end_monotonic_sec: f64::from(SAMPLES) / 10.0,

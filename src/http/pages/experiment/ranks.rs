@@ -1,3 +1,5 @@
+//! The section on ranks.
+
 use askama::Template;
 
 use super::figure::plain;
@@ -7,7 +9,7 @@ use joulemark_analysis::metrics::Figures;
 use joulemark_experiment::report::{EfficiencyMetrics, Report};
 use joulemark_measurement::{GpuMemory, LoadReport, RankCycle};
 
-/// Rows of ranks and cycles that a page shows; `/processes` has the rest.
+/// Maximum number of rows; `/processes` has the rest.
 const MAX_ROWS: usize = 200;
 const FIGURES: [&str; 6] = [
     "duration_sec",
@@ -18,7 +20,7 @@ const FIGURES: [&str; 6] = [
     "total_energy_j",
 ];
 
-/// Worker processes: where each ran, and what it did in each cycle.
+/// Placement of the ranks, and their figures in each cycle.
 #[derive(Template)]
 #[template(path = "experiment/ranks.html")]
 pub struct Ranks {
@@ -28,7 +30,7 @@ pub struct Ranks {
     overlap: Option<String>,
 }
 
-/// Where a rank ran.
+/// Placement of a rank.
 struct Rank {
     rank: u32,
     device: String,
@@ -38,7 +40,7 @@ struct Rank {
     memory: String,
 }
 
-/// A rank in a cycle: each figure exact and as it is shown.
+/// One rank in one cycle: each figure in full precision and as shown.
 struct Row {
     cycle: u32,
     rank: u32,
@@ -46,6 +48,7 @@ struct Row {
 }
 
 impl Ranks {
+    /// Creates the section from a result.
     pub fn new(report: &Report, raw: &Raw) -> Self {
         let mut loads: Vec<&LoadReport> = report.loads.iter().collect();
         loads.sort_by_key(|load| (load.rank, load.cycle));
@@ -53,7 +56,7 @@ impl Ranks {
         let ratio = |ratio: f64| number::plain(100.0 * ratio);
         let overlap = report.validation.overlap_ratio.map(|overlap| {
             format!(
-                "In the worst cycle all ranks ran together for {} % of the shortest one's time.",
+                "In the worst cycle, all ranks ran at the same time for {} % of the shortest rank's duration.",
                 ratio(overlap)
             )
         });

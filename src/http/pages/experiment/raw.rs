@@ -1,5 +1,5 @@
-//! Reads of the raw results what is drawn: each request's times, the phases of each rank, and the ranks' own figures. One rank
-//! and cycle is in memory whole at a time.
+//! Reads the raw results that charts need: times of requests, phases and figures of the ranks. Holds the requests of
+//! only one rank and cycle at a time in memory.
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
@@ -10,23 +10,23 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{FailedRequest, RankCycle, RequestMeasurement};
 use joulemark_store::{Store, StoreError};
 
-/// Intervals between tokens that are held at once; of more, each second is let go.
+/// Maximum number of intervals between outputs that are kept; beyond it every second one is dropped.
 const MAX_GAPS: usize = 1 << 18;
 
-/// What is drawn of an experiment's raw results.
+/// Raw results that the charts of an experiment need.
 #[derive(Debug, Default)]
 pub struct Raw {
-    /// By cycle and rank, without the requests.
+    /// Figures by cycle and rank, without the requests.
     pub ranks: Vec<RankCycle>,
     pub requests: Vec<RequestTimes>,
     pub failed: Vec<Failed>,
     pub phases: Vec<PassStretches>,
     pub gaps: Gaps,
-    /// When retention dropped the requests; `None` while they are kept.
+    /// When retention deleted the requests; `None` while they are kept.
     pub dropped_at: Option<Timestamp>,
 }
 
-/// When one request was due, sent and answered.
+/// Times of one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequestTimes {
     pub cycle: u32,
@@ -42,7 +42,7 @@ pub struct RequestTimes {
     pub e2e_ms: f64,
 }
 
-/// A request without an answer.
+/// A failed request.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed {
     pub cycle: u32,
@@ -50,13 +50,13 @@ pub struct Failed {
     pub request: FailedRequest,
 }
 
-/// Milliseconds between outputs that follow each other: all of them, or evenly chosen ones.
+/// Milliseconds between consecutive outputs: all of them, or an even sample.
 #[derive(Debug)]
 pub struct Gaps {
     pub ms: Vec<f64>,
-    /// Whether they are between a server's chunks, which are no tokens.
+    /// Whether they are between chunks of a server, which may hold several tokens.
     pub are_of_chunks: bool,
-    /// One of so many is held.
+    /// Sampling step: one of this many is kept.
     every: usize,
     seen: usize,
 }
@@ -73,7 +73,7 @@ impl Default for Gaps {
 }
 
 impl Gaps {
-    /// Returns how many there are in all.
+    /// Returns the number of intervals, including those that were dropped.
     pub fn seen(&self) -> usize {
         self.seen
     }
@@ -99,10 +99,10 @@ impl Gaps {
 }
 
 impl Raw {
-    /// Reads an experiment's raw results; there are none of one without results.
+    /// Reads the raw results of an experiment; they are empty when it has none.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn read(store: &Store, id: ExperimentId) -> Result<Self, StoreError> {
         let mut raw = Self {
             dropped_at: store.raw_data_dropped_at(id).await?,
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_very_many_gaps_evenly_chosen_ones_are_held() {
+    fn many_intervals_are_sampled_evenly() {
         let mut gaps = Gaps::default();
         let request = RequestMeasurement {
             token_monotonic_sec: (0..=MAX_GAPS * 2).map(|step| step as f64).collect(),

@@ -1,3 +1,5 @@
+//! The section on requests.
+
 use std::collections::BTreeMap;
 
 use askama::Template;
@@ -9,22 +11,23 @@ use crate::number;
 use joulemark_experiment::report::{LoadKind, OfferedReport, Report, TimeSpread};
 use joulemark_measurement::{BatchVerdict, RequestFailure};
 
-/// Rows that a chart draws; it says how many were left out.
+/// Maximum number of rows in the chart, which states how many were left out.
 const MAX_ROWS: usize = 400;
 
-/// Requests over time, and what was offered.
+/// Requests over time, and the offered load.
 #[derive(Template)]
 #[template(path = "experiment/requests.html")]
 pub struct Requests {
     chart: Option<Svg>,
-    /// Why there is nothing to draw; `None` where there is.
+    /// Why there is no chart; `None` when there is one.
     why_none: Option<String>,
     facts: Vec<(&'static str, String)>,
-    /// Failed requests by their reason.
+    /// Number of failed requests by reason.
     failures: Vec<(&'static str, usize)>,
 }
 
 impl Requests {
+    /// Creates the section from a result; times are seconds since `zero_sec`.
     pub fn new(report: &Report, raw: &Raw, zero_sec: f64) -> Self {
         let mut facts = report.load_report.as_ref().map_or_else(Vec::new, offered);
         facts.extend(batches(report));
@@ -76,7 +79,7 @@ fn chart(raw: &Raw, zero_sec: f64) -> Svg {
     gantt(&Gantt {
         title: "Requests over time".to_owned(),
         description: format!(
-            "When each of {} requests waited, was in prefill and was decoded; seconds since the claim. A row is named by its \
+            "When each of {} requests was queued, in prefill and in decode, in seconds since the start of the experiment. A row is named by its \
              cycle (c), rank (r) and prompt (#).",
             rows.len()
         ),
@@ -145,16 +148,16 @@ fn failures(failed: &[Failed]) -> Vec<(&'static str, usize)> {
 
 fn offered(offered: &OfferedReport) -> Vec<(&'static str, String)> {
     let kind = match offered.kind {
-        LoadKind::Closed => "closed: each answer is followed by the next request",
-        LoadKind::Open => "open: requests come at a rate",
-        LoadKind::Replay => "replay: requests come when those of a file came",
+        LoadKind::Closed => "closed: a request is sent when an earlier one is answered",
+        LoadKind::Open => "open: requests are sent at a given rate",
+        LoadKind::Replay => "replay: requests are sent at the times in a file",
     };
     let rate = |rate: Option<f64>| rate.map(|rate| format!("{} requests/s", number::plain(rate)));
     let spread = |spread: Option<TimeSpread>| {
         spread.map(|spread| {
             let of = |ms: f64| number::plain(ms);
             format!(
-                "p50 {}, p99 {}, longest {} ms",
+                "p50 {}, p99 {}, maximum {} ms",
                 of(spread.p50),
                 of(spread.p99),
                 of(spread.max)
@@ -162,27 +165,27 @@ fn offered(offered: &OfferedReport) -> Vec<(&'static str, String)> {
         })
     };
     let saturated = offered.saturated.map(|saturated| match saturated {
-        true => "no: the backlog grew throughout".to_owned(),
+        true => "no, the queue grew throughout".to_owned(),
         false => "yes".to_owned(),
     });
     let all = [
         ("Load", Some(kind.to_owned())),
         (
-            "In flight at once",
+            "Concurrent requests",
             offered.concurrency.map(|concurrency| concurrency.to_string()),
         ),
         ("Requests sent", Some(offered.requests.to_string())),
-        ("Offered", rate(offered.offered_per_sec)),
-        ("Answered", rate(offered.achieved_per_sec)),
+        ("Offered rate", rate(offered.offered_per_sec)),
+        ("Answered rate", rate(offered.achieved_per_sec)),
         (
-            "Answered as well as asked",
+            "Answered within the goals",
             offered.good_requests.map(|good| good.to_string()),
         ),
         ("Goodput", rate(offered.goodput)),
-        ("Waited in the worker", spread(offered.queueing_ms)),
-        ("Taken by the engine", spread(offered.service_ms)),
-        ("Sent late by", spread(offered.sender_lag_ms)),
-        ("The engine kept up", saturated),
+        ("Wait in the worker", spread(offered.queueing_ms)),
+        ("Time in the engine", spread(offered.service_ms)),
+        ("Delay in sending", spread(offered.sender_lag_ms)),
+        ("Engine kept up", saturated),
         (
             "Prompts",
             offered
@@ -203,10 +206,10 @@ fn batches(report: &Report) -> Vec<(&'static str, String)> {
         .map(|of| format!("{} sequences: {} steps", of.sequences, of.steps));
     let checked = report.batch_check.as_ref().map(|check| {
         let verdict = match check.verdict {
-            BatchVerdict::Passed => "come out as each alone does",
-            BatchVerdict::Failed => "did not come out as each alone does",
+            BatchVerdict::Passed => "match those of each sequence alone",
+            BatchVerdict::Failed => "differ from those of each sequence alone",
         };
-        format!("sequences of a batch {verdict}")
+        format!("answers of a batch {verdict}")
     });
     let steps = (!steps.is_empty()).then(|| each.collect::<Vec<_>>().join(", "));
     let all = [("Batched answers", checked), ("Decoding steps", steps)];
@@ -234,7 +237,7 @@ mod tests {
     };
 
     #[test]
-    fn a_request_waits_is_read_and_is_answered() {
+    fn a_request_is_queued_then_in_prefill_then_in_decode() {
         let found = spans(&REQUEST, 100.0);
         let found: Vec<_> = found
             .iter()
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_load_never_waits_and_one_without_a_token_is_never_decoded() {
+    fn a_request_without_a_due_time_has_no_queue_and_one_without_a_token_has_no_decode() {
         let silent = RequestTimes {
             due_sec: None,
             first_sec: None,

@@ -1,3 +1,5 @@
+//! The section on the roofline.
+
 use askama::Template;
 use joulemark_charts::{RooflinePoint, Svg};
 
@@ -15,20 +17,21 @@ const FIGURES: [&str; 6] = [
     "roofline_share",
 ];
 
-/// How near the run came to what its devices can do at the most.
+/// Performance of the run relative to the peaks of its devices.
 #[derive(Template)]
 #[template(path = "experiment/roofline.html")]
 pub struct Roofline {
     chart: Option<Svg>,
     facts: Vec<(&'static str, String)>,
     rows: Vec<Figure>,
-    /// Assumptions, and why a figure is not better or not there.
+    /// Assumptions, and reasons why a figure is an estimate or missing.
     notes: Vec<String>,
-    /// The way to what each figure is, but for its name.
+    /// URL of the definitions of metrics, up to the name.
     figures: String,
 }
 
 impl Roofline {
+    /// Creates the section from a result.
     pub fn new(report: &Report, figures: &str) -> Self {
         let reached = report.compute.roofline.as_ref();
         let rows = FIGURES.into_iter().filter_map(|name| Figure::named(name, report));
@@ -46,12 +49,12 @@ fn peaks(reached: &Reached) -> Vec<(&'static str, String)> {
     vec![
         ("Device", format!("{} × {}", reached.devices, reached.device)),
         ("Precision", reached.precision.clone()),
-        ("Peak of one", number::si(reached.peak_flops_per_second, "FLOP/s")),
+        ("Peak per device", number::si(reached.peak_flops_per_second, "FLOP/s")),
         (
-            "Memory bandwidth of one",
+            "Memory bandwidth per device",
             number::si(reached.peak_bytes_per_second, "B/s"),
         ),
-        ("Stated in", reached.source.clone()),
+        ("Source of the peaks", reached.source.clone()),
     ]
 }
 
@@ -60,7 +63,7 @@ fn chart(report: &Report, reached: &Reached) -> Svg {
     joulemark_charts::roofline(&joulemark_charts::Roofline {
         title: "Roofline".to_owned(),
         description: format!(
-            "What {} × {} can compute at each arithmetic intensity by its data sheet, and what was reached.",
+            "Peak performance of {} × {} at each arithmetic intensity by its data sheet, and what the run reached.",
             reached.devices, reached.device
         ),
         peak_flops_per_sec: reached.peak_flops_per_second * devices,
@@ -69,7 +72,7 @@ fn chart(report: &Report, reached: &Reached) -> Svg {
     })
 }
 
-/// Returns the point that the whole run reached, and those of its phases by the time that was spent in each.
+/// Returns the points of the whole run, of prefill and of decode, as far as they are known.
 fn points(report: &Report) -> Vec<RooflinePoint> {
     let compute = &report.compute;
     let whole = compute.arithmetic_intensity.zip(compute.flops_per_second);

@@ -1,4 +1,4 @@
-//! What is shown of a result, in the order in which it is read: the same on the page and in the report.
+//! The sections on a result, in the order of the page and of the report.
 
 use askama::Template;
 
@@ -15,7 +15,7 @@ use super::roofline::Roofline;
 use super::series::Series;
 use joulemark_experiment::report::Report;
 
-/// A result's sections.
+/// Sections on a result.
 #[derive(Template)]
 #[template(path = "experiment/sections.html")]
 pub struct Sections {
@@ -30,19 +30,20 @@ pub struct Sections {
     cycles: Cycles,
 }
 
-/// All that sections are made of.
+/// Data that the sections show.
 pub struct Measured<'a> {
     pub report: &'a Report,
     pub raw: &'a Raw,
-    /// Devices over time, or why there are none.
+    /// Power over time, or why there is none.
     pub series: Result<&'a Series, &'a String>,
-    /// Whether the experiment was cancelled after a cycle.
+    /// Whether the experiment was cancelled after it had finished a cycle.
     pub partial: bool,
-    /// The way to what each figure is, but for its name.
+    /// URL of the definitions of metrics, up to the name.
     pub figures: &'a str,
 }
 
 impl Sections {
+    /// Creates all sections on a result.
     pub fn new(measured: &Measured<'_>) -> Self {
         let Measured {
             report,

@@ -1,5 +1,4 @@
-//! Reads of an experiment's devices over time what is drawn: lines with no more points than a drawing has columns for, and
-//! when clocks were lowered. Few devices are in memory whole at a time.
+//! Reads the device samples of an experiment and thins them for charts. Holds only a few devices at a time in memory.
 
 use futures::{StreamExt as _, stream};
 use joulemark_charts::{Mark, thin};
@@ -13,11 +12,11 @@ use joulemark_experiment::ExperimentId;
 use joulemark_measurement::{DeviceSeries, SeriesPoint, Window};
 use joulemark_store::{Store, StoreError};
 
-/// How many devices are in memory whole.
+/// Number of devices that are in memory at the same time.
 const AT_ONCE: usize = 2;
-/// More columns than a chart is wide.
+/// Columns of a chart, each thinned to a few points.
 const COLUMNS: usize = 800;
-/// Reasons for which a board lowers its clocks that are neither a setting nor idleness.
+/// Throttle reasons other than idleness and settings.
 const HEAT_OR_POWER: [&str; 5] = [
     "sw_power_cap",
     "hw_slowdown",
@@ -25,17 +24,17 @@ const HEAT_OR_POWER: [&str; 5] = [
     "hw_thermal_slowdown",
     "hw_power_brake_slowdown",
 ];
-/// Statuses of what has no series: it never had devices, or retention dropped them.
+/// Statuses of experiments without samples: they had no devices yet, or retention deleted the samples.
 const NOTHING_THERE: [u16; 2] = [409, 410];
 
-/// An experiment's devices over time; moments are seconds since the claim.
+/// Device samples of an experiment; times are seconds since its start.
 #[derive(Debug)]
 pub struct Series {
     pub window: Window,
     pub lines: Vec<DeviceLines>,
 }
 
-/// One device over time.
+/// Samples of one device.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceLines {
     pub name: String,
@@ -45,18 +44,18 @@ pub struct DeviceLines {
     pub marks: Vec<Mark>,
 }
 
-/// One quantity over time, thinned; its extremes are those of all samples.
+/// One quantity over time, thinned. The extremes are those of all samples.
 #[derive(Clone, Debug, Default)]
 pub struct Course {
     pub points: Vec<(f64, f64)>,
     pub extremes: Option<(f64, f64)>,
 }
 
-/// Reads the devices of an experiment; of one that runs here, until now. The outer error is the server's, the inner one says
-/// why there is nothing to draw.
+/// Reads the devices of an experiment, or of one that runs here until now. The inner result has the reason when there
+/// are no samples.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
+/// Returns a [`Problem`] when the database fails.
 pub async fn read(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Result<Series, String>, Problem> {
     let found = match find(state, id, caller).await {
         Ok((_, found)) => found,
@@ -79,7 +78,7 @@ pub async fn read(state: &AppState, id: ExperimentId, caller: &Caller) -> Result
     Ok(Ok(Series { window, lines }))
 }
 
-/// Reads and thins several devices at a time: hours of samples take each a while.
+/// Reads and thins several devices concurrently, since hours of samples take a while.
 async fn kept_lines(store: &Store, id: ExperimentId, devices: i64, zero_sec: f64) -> Result<Vec<DeviceLines>, Problem> {
     let line = |position| {
         let store = store.clone();
@@ -92,7 +91,7 @@ async fn kept_lines(store: &Store, id: ExperimentId, devices: i64, zero_sec: f64
     let mut items = stream::iter((0..devices).map(line)).buffered(AT_ONCE);
     while let Some(joined) = items.next().await {
         let read = joined.map_err(|error| {
-            tracing::error!(%error, "a device's series cannot be read");
+            tracing::error!(%error, "the samples of a device cannot be read");
             Problem::internal()
         })?;
         lines.extend(read?);
@@ -101,7 +100,7 @@ async fn kept_lines(store: &Store, id: ExperimentId, devices: i64, zero_sec: f64
 }
 
 impl DeviceLines {
-    /// Returns a device's lines, whose moments are seconds since `zero_sec`.
+    /// Returns the lines of a device; times are seconds since `zero_sec`.
     pub fn of(series: &DeviceSeries, zero_sec: f64) -> Self {
         let course = |of: fn(&SeriesPoint) -> Option<f64>| course(series, zero_sec, of);
         Self {
@@ -136,11 +135,11 @@ fn course(series: &DeviceSeries, zero_sec: f64, of: fn(&SeriesPoint) -> Option<f
     }
 }
 
-/// Returns when the board lowered its clocks, and why.
+/// Returns the intervals in which the GPU was throttled, with the reasons.
 fn marks(series: &DeviceSeries, zero_sec: f64) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     let mut since = zero_sec;
-    // Hours of samples have few changes: a label is written for each of those alone.
+    // The reasons seldom change, so the label is made only when they do.
     let (mut label, mut reasons_before): (String, &[String]) = (String::new(), &[]);
     for point in &series.points {
         let (from_sec, to_sec) = (since - zero_sec, point.at_monotonic_sec - zero_sec);
@@ -174,11 +173,7 @@ fn label_of(series: &DeviceSeries, reasons: &[String]) -> String {
         .map(String::as_str)
         .filter(|reason| is_slowing(reason))
         .collect();
-    format!(
-        "{}: clocks lowered ({})",
-        name(series),
-        slowing.join(", ").replace('_', " ")
-    )
+    format!("{}: throttled ({})", name(series), slowing.join(", ").replace('_', " "))
 }
 
 #[cfg(test)]
@@ -202,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_of_lowered_clocks_are_joined_and_idleness_is_none() {
+    fn consecutive_throttled_samples_are_merged_and_idleness_does_not_count() {
         let found = marks(
             &series(&[
                 (10.5, &["gpu_idle"]),
@@ -223,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_course_is_thinned_and_keeps_its_extremes() {
+    fn a_long_series_is_thinned_and_keeps_its_extremes() {
         let all: Vec<(f64, &[&str])> = (0..36_000).map(|step| (f64::from(step), &[][..])).collect();
         let found = course(&series(&all), 0.0, |point| point.power_w);
         assert!(found.points.len() <= 5 * COLUMNS, "{}", found.points.len());
@@ -233,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_device_does_not_tell_has_no_course() {
+    fn an_unknown_quantity_has_no_points() {
         let found = course(&series(&[(1.0, &[])]), 0.0, |point| point.temperature_c);
         assert!(found.points.is_empty() && found.extremes.is_none());
     }

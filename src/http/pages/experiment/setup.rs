@@ -1,3 +1,5 @@
+//! The section on the setup.
+
 use askama::Template;
 use serde_json::Value;
 
@@ -8,35 +10,35 @@ use joulemark_experiment::report::{ModelFacts, Report, RunConditions};
 use joulemark_experiment::{ExperimentId, Spec};
 use joulemark_measurement::Machine;
 
-/// Of a text that a page shows whole; a longer one is downloaded.
+/// Maximum length of a document that is shown; a longer one is a download.
 const MAX_SHOWN_BYTES: usize = 64 << 10;
 
-/// What was run on what, as a document that a server accepts again.
+/// Experiment and host, with documents that a server accepts again.
 #[derive(Template)]
 #[template(path = "experiment/setup.html")]
 pub struct Setup {
     id: ExperimentId,
-    /// The experiment as YAML; `None` where it is too long to be shown.
+    /// The experiment as YAML; `None` when it is too long to show.
     yaml: Option<String>,
-    /// How many prompts are left out, because they are another's.
+    /// Number of prompts that are withheld, since they are another user's.
     withheld: Option<u32>,
-    /// Why prompts are missing; `None` where they are there.
+    /// Whether retention deleted the prompts.
     dropped: bool,
     has_keys: bool,
     facts: Vec<(&'static str, String)>,
     manifest: Option<ManifestText>,
-    /// The way to the API; `None` in a report, which links to nothing.
+    /// URL of the API; `None` in a report, which has no links to it.
     api: Option<String>,
 }
 
 /// A manifest as JSON.
 struct ManifestText {
     json: String,
-    /// Whether the experiment's prompts are left out, because they are long.
+    /// Whether the prompts are omitted, since they are long.
     without_prompts: bool,
 }
 
-/// What a page says of an experiment's own document.
+/// The experiment, and what the section says of its prompts.
 pub struct Given<'a> {
     pub id: ExperimentId,
     pub spec: &'a Spec,
@@ -47,8 +49,10 @@ pub struct Given<'a> {
 }
 
 impl Setup {
+    /// Creates the section.
+    ///
     /// # Errors
-    /// Returns a [`Problem`] when the experiment cannot be written, which each can.
+    /// Returns a [`Problem`] when a document cannot be serialized, which does not happen.
     pub fn new(given: &Given<'_>, result: Option<(&Report, &Manifest)>) -> Result<Self, Problem> {
         let yaml = yaml(given.spec)?;
         Ok(Self {
@@ -65,7 +69,7 @@ impl Setup {
 }
 
 impl ManifestText {
-    /// Writes a manifest; its prompts are left out where they are long.
+    /// Serializes a manifest, without its prompts if it would be too long.
     fn of(manifest: &Manifest) -> Result<Self, Problem> {
         let mut document = serde_json::to_value(manifest).map_err(unwritten)?;
         let pretty = |document: &Value| serde_json::to_string_pretty(document).map_err(unwritten);
@@ -74,7 +78,7 @@ impl ManifestText {
         if json.len() > MAX_SHOWN_BYTES {
             for prompts in ["prompts", "prompt_lines"] {
                 let texts = &mut document["experiment"][prompts];
-                // A set or a draw of tokens is named in a few words.
+                // Only prompts given as texts are a list.
                 if texts.as_array().is_some_and(|texts| !texts.is_empty()) {
                     *texts = Value::Array(Vec::new());
                     without_prompts = true;
@@ -87,11 +91,11 @@ impl ManifestText {
 }
 
 fn unwritten(error: impl std::fmt::Display) -> Problem {
-    tracing::error!(%error, "an experiment's document cannot be written");
+    tracing::error!(%error, "a document of an experiment cannot be serialized");
     Problem::internal()
 }
 
-/// Returns the experiment as YAML, without the fields that are null.
+/// Returns the experiment as YAML, without null fields.
 fn yaml(spec: &Spec) -> Result<String, Problem> {
     let mut document = serde_json::to_value(spec).map_err(unwritten)?;
     if let Value::Object(fields) = &mut document {
@@ -109,7 +113,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.push((
         "Time",
         format!(
-            "{} in all: load {}, warm-up {}, idle baseline {}, cooling {}, measuring {}",
+            "{} in total: load {}, warm-up {}, idle baseline {}, cooling {}, measurement {}",
             sec(timing.total_sec),
             sec(timing.load_sec),
             sec(timing.warm_up_sec),
@@ -139,7 +143,7 @@ fn of_machine(machine: &Machine) -> Vec<(&'static str, String)> {
 
 fn of_model(model: &ModelFacts) -> Vec<(&'static str, String)> {
     let all = [
-        ("Model's format", model.format.clone()),
+        ("Model format", model.format.clone()),
         ("Architecture", model.architecture.clone()),
         (
             "Parameters",
@@ -166,7 +170,7 @@ fn of_conditions(conditions: &RunConditions) -> Vec<(&'static str, String)> {
     let governors = (!conditions.cpu_governors.is_empty()).then(|| conditions.cpu_governors.join(", "));
     let all = [
         ("Engine", Some(engine)),
-        ("Built from commit", conditions.joulemark_commit.clone()),
+        ("joulemark commit", conditions.joulemark_commit.clone()),
         ("CPU governor", governors),
         ("Turbo", conditions.turbo.map(yes)),
         ("SMT", conditions.smt.map(yes)),

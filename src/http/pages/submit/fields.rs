@@ -1,5 +1,5 @@
-//! The form as it is shown: groups of fields, each made of the table of a submission's fields. A field that no group names is
-//! among everything else.
+//! The fields of the form, in groups. They come from the table of a submission's fields; a field in no group is shown
+//! under "Everything else".
 
 use super::found::Found;
 use super::prompts::{self, PromptChoice};
@@ -9,7 +9,7 @@ use super::values::is_of;
 use joulemark_experiment::{DescribedField, FieldProblem, Takes};
 use serde_json::Value;
 
-/// Fields that belong together: those that most experiments set, then the others.
+/// A group of fields: those that most experiments set, then the others.
 struct Grouping {
     id: &'static str,
     title: &'static str,
@@ -20,7 +20,7 @@ struct Grouping {
 const GROUPS: [Grouping; 5] = [
     Grouping {
         id: "model",
-        title: "The model and what it is asked",
+        title: "Model and prompts",
         first: &[
             "model_name",
             "engine",
@@ -88,20 +88,20 @@ const GROUPS: [Grouping; 5] = [
     },
     Grouping {
         id: "who",
-        title: "Who and where",
+        title: "Labels, user and node",
         first: &["config_name", "labels"],
         more: &["user", "priority", "node", "node_labels", "callback_url"],
     },
 ];
 
-const REST: Grouping = Grouping {
+const UNGROUPED: Grouping = Grouping {
     id: "rest",
     title: "Everything else",
     first: &[],
     more: &[],
 };
 
-/// Units that end a field's name, as they are written behind a title.
+/// Suffixes of names that are units, and how they are shown behind a title.
 const UNITS: [(&str, &str); 6] = [
     ("_sec", "seconds"),
     ("_w", "watts"),
@@ -111,7 +111,7 @@ const UNITS: [(&str, &str); 6] = [
     ("_per_kwh", "per kWh"),
 ];
 
-/// Parts of names that are written otherwise.
+/// Words of names that are written differently in titles.
 const WORDS: [(&str, &str); 8] = [
     ("num", "number of"),
     ("gpu", "GPU"),
@@ -123,67 +123,70 @@ const WORDS: [(&str, &str); 8] = [
     ("sha256", "SHA-256"),
 ];
 
-/// A group as it is shown.
+/// A group of fields with their values.
 pub struct Group {
     pub id: &'static str,
     pub title: &'static str,
     pub first: Vec<FieldView>,
     pub more: Vec<FieldView>,
-    /// Whether something among the others is set or wrong.
+    /// Whether one of the other fields is set or has a problem.
     pub is_open: bool,
 }
 
 impl Group {
+    /// Returns all fields of the group.
     pub fn fields(&self) -> impl Iterator<Item = &FieldView> {
         self.first.iter().chain(&self.more)
     }
 }
 
-/// A field as it is shown.
+/// A field with its value.
 pub struct FieldView {
     pub name: &'static str,
     pub title: String,
-    /// What it means: texts and, in turns, names.
+    /// Explanation, as text and names.
     pub hint: Vec<Piece>,
     pub is_required: bool,
     pub input: Input,
     pub value: String,
-    /// The default, or of a document an example.
+    /// Default, or an example of a document.
     pub placeholder: String,
-    /// What is wrong, with where within the field; nothing of the field itself.
+    /// Problems, each with the path within the field, empty for the field itself.
     pub errors: Vec<(String, String)>,
 }
 
-/// A part of a sentence.
+/// A part of a text.
 pub struct Piece {
     pub text: String,
-    /// Whether it is a name as programs write it.
+    /// Whether it is a name, shown as code.
     pub is_code: bool,
 }
 
-/// How a value is put in.
+/// Control for a value.
 pub enum Input {
     Line {
-        /// `None` of a text.
+        /// Kind of keyboard; `None` for text.
         keyboard: Option<&'static str>,
         offered: Vec<String>,
     },
-    /// Each word with what it means; the empty one is the default.
+    /// Words with their meanings; the empty word is the default.
     Choice(Vec<(String, String)>),
     Document,
     Prompts(Box<PromptChoice>),
 }
 
 impl FieldView {
+    /// Returns whether the field has a problem.
     pub fn is_bad(&self) -> bool {
         !self.errors.is_empty()
     }
 
+    /// Returns whether the value is entered as a document.
     pub fn is_document(&self) -> bool {
         matches!(self.input, Input::Document)
     }
 
-    /// Returns how many lines a document is shown with.
+    /// Returns the number of lines for a document.
     pub fn rows(&self) -> usize {
         self.value
             .lines()
@@ -192,7 +195,7 @@ impl FieldView {
             .clamp(2, 16)
     }
 
-    /// Returns the attributes that tell what describes the input, and whether it is wrong.
+    /// Returns the ARIA attributes of the control, and `required`.
     pub fn described(&self) -> String {
         let name = self.name;
         let required = if self.is_required { " required" } else { "" };
@@ -202,7 +205,7 @@ impl FieldView {
         }
     }
 
-    /// Tells whether something was put in.
+    /// Returns whether the field has a value.
     pub fn is_set(&self) -> bool {
         match &self.input {
             Input::Prompts(choice) => !choice.kind.is_empty(),
@@ -211,7 +214,7 @@ impl FieldView {
     }
 }
 
-/// Returns the groups with what was typed and what is wrong with it.
+/// Returns the groups with values and problems.
 pub fn groups(described: &[DescribedField], typed: &Typed, problems: &[FieldProblem], found: &Found) -> Vec<Group> {
     let view = |field: &DescribedField| field_view(field, typed, problems, found);
     let named = |names: &[&str]| -> Vec<FieldView> {
@@ -242,7 +245,7 @@ pub fn groups(described: &[DescribedField], typed: &Typed, problems: &[FieldProb
         .map(view)
         .collect();
     if !rest.is_empty() {
-        groups.push(group(&REST, rest));
+        groups.push(group(&UNGROUPED, rest));
     }
     groups
 }
@@ -283,12 +286,12 @@ fn input(field: &DescribedField, value: &str, found: &Found) -> Input {
         offered: found.offered(field.name).unwrap_or_default(),
     };
     let mut words: Vec<(String, String)> = match &field.takes {
-        // Some keyboards for digits have no minus.
+        // Some numeric keyboards have no minus.
         Takes::Whole if field.minimum.is_none_or(|least| least < 0.0) => return line(None),
         Takes::Whole => return line(Some("numeric")),
         Takes::Number => return line(Some("decimal")),
         Takes::List | Takes::Document => return Input::Document,
-        // Few, and no other is accepted.
+        // A choice, since only these names are accepted.
         Takes::Text if field.name == "engine" => {
             let engines = found.offered(field.name).unwrap_or_default();
             engines.into_iter().map(|name| (name, String::new())).collect()
@@ -302,14 +305,14 @@ fn input(field: &DescribedField, value: &str, found: &Found) -> Input {
                 .collect()
         }
     };
-    // What was asked for stays chosen, whoever accepts it.
+    // A value that is not offered stays selected.
     if !value.is_empty() && !words.iter().any(|(word, _)| word == value) {
         words.push((value.to_owned(), String::new()));
     }
     Input::Choice(words)
 }
 
-/// Returns what an empty field shows: its default, or of a document an example.
+/// Returns the text of an empty field: its default, or an example of a document.
 fn placeholder(field: &DescribedField) -> String {
     match (&field.takes, &field.default) {
         (Takes::List | Takes::Document, _) => text_of(&field.example),
@@ -318,7 +321,7 @@ fn placeholder(field: &DescribedField) -> String {
     }
 }
 
-/// Returns what a field's description says is assumed, in plain words; `None` where it does not say.
+/// Returns the default that a description names in words; `None` if it names none.
 fn assumed(meaning: &str) -> Option<String> {
     let (_, rest) = meaning.rsplit_once("Default")?;
     let rest = rest.trim_start_matches(':').trim_start();
@@ -326,7 +329,7 @@ fn assumed(meaning: &str) -> Option<String> {
     Some(rest[..end].replace('`', "")).filter(|text| !text.is_empty())
 }
 
-/// Returns a field's name in words, with its unit behind.
+/// Returns the title of a field, with its unit.
 fn title(name: &str) -> String {
     let unit = UNITS
         .iter()
@@ -345,7 +348,7 @@ fn title(name: &str) -> String {
     format!("{first}{}{unit}", letters.as_str())
 }
 
-/// Returns a sentence in parts, those between backticks as names.
+/// Splits a text at the names in backquotes.
 pub fn pieces(text: &str) -> Vec<Piece> {
     let parts = text.split('`').enumerate();
     let parts = parts.map(|(place, part)| Piece {
@@ -361,7 +364,7 @@ mod tests {
     use joulemark_experiment::described_fields;
 
     #[test]
-    fn every_field_is_shown_once_and_a_new_one_among_everything_else() {
+    fn every_field_is_shown_once_and_a_new_one_under_everything_else() {
         let mut described = described_fields();
         let new = DescribedField {
             name: "new_field_sec",
@@ -381,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_words_and_placeholders_are_defaults() {
+    fn titles_are_made_of_names_and_placeholders_of_defaults() {
         for (name, shown) in [
             ("model_name", "Model name"),
             ("num_cycles", "Number of cycles"),
@@ -404,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_with_something_set_or_wrong_among_its_others_is_open() {
+    fn a_group_is_open_if_another_field_is_set_or_has_a_problem() {
         let described = described_fields();
         let mut typed = Typed::default();
         typed.set("decoder", "seed: 1");

@@ -1,30 +1,34 @@
+//! Models, engines, nodes and files that the form offers.
+
 use std::collections::BTreeSet;
 
 use crate::http::nodes::Node;
 use joulemark_experiment::{QUANTIZATIONS, SYNTHETIC_ENGINE};
 
-/// Offered of one kind: more would make the page large, and nobody would look through them.
+/// Maximum number of choices of one kind.
 const MAX_OFFERED: usize = 500;
 
-/// What the live nodes have that a submission may name.
+/// Names that a submission may use, as the live nodes offer them.
 #[derive(Debug, Default)]
 pub struct Found {
     models: BTreeSet<String>,
     engines: BTreeSet<String>,
     nodes: BTreeSet<String>,
     prompt_files: BTreeSet<String>,
-    /// Each GPU in words, by node.
+    /// Descriptions of the GPUs.
     gpus: Vec<String>,
-    /// Whether the nodes could be looked at.
+    /// Whether the nodes could be listed.
     is_known: bool,
 }
 
 impl Found {
-    /// Returns what is said where the nodes cannot be looked at: nothing is offered, and nothing is said to be missing.
+    /// Returns the value for when the nodes cannot be listed: it offers nothing and does not claim that something is
+    /// missing.
     pub fn unknown() -> Self {
         Self::default()
     }
 
+    /// Collects the names that the live nodes offer.
     pub fn on(nodes: &[Node]) -> Self {
         let live: Vec<_> = nodes.iter().filter(|node| node.is_live).collect();
         let mut found = Self {
@@ -57,7 +61,7 @@ impl Found {
         found
     }
 
-    /// Returns what may stand in a field by what was found; `None` of a field that takes other things.
+    /// Returns the choices for a field; `None` for a field without choices.
     pub fn offered(&self, field: &str) -> Option<Vec<String>> {
         let of = |names: &BTreeSet<String>| names.iter().take(MAX_OFFERED).cloned().collect();
         match field {
@@ -70,17 +74,17 @@ impl Found {
         }
     }
 
-    /// Returns what else is to be known of a field here.
+    /// Returns a note on a field about what the nodes have.
     pub fn note(&self, field: &str) -> Option<String> {
         match field {
             "gpus" | "model_name" | "engine" if !self.is_known => {
-                Some("What is found here cannot be looked up just now.".to_owned())
+                Some("The nodes cannot be listed at present.".to_owned())
             }
-            "gpus" if self.gpus.is_empty() => Some("No GPU is found here.".to_owned()),
+            "gpus" if self.gpus.is_empty() => Some("No GPU was found here.".to_owned()),
             "gpus" => Some(format!("Found here: {}.", self.gpus.join(", "))),
-            "model_name" if self.models.is_empty() => Some("No model is found here.".to_owned()),
+            "model_name" if self.models.is_empty() => Some("No model was found here.".to_owned()),
             "engine" if self.engines.is_empty() => Some(format!(
-                "No engine is found here but that of `synthetic:` models, `{SYNTHETIC_ENGINE}`."
+                "No engine was found here except `{SYNTHETIC_ENGINE}`, for `synthetic:` models."
             )),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! The choice of prompts: the kinds that most experiments have get inputs of their own, any other is written as a document.
+//! The choice of prompts. The common kinds have controls of their own; any other is entered as a document.
 
 use serde_json::{Map, Value, json};
 
@@ -7,21 +7,21 @@ use super::typed::Typed;
 use crate::http::body::Body;
 use joulemark_worker::inference::prompts;
 
-/// The field, and the input that takes it as a document.
+/// Name of the field, and of the control for a document.
 pub const NAME: &str = "prompts";
 
 const KIND: &str = "prompts.kind";
 const DATASET: &str = "prompts.dataset";
 const COUNT: &str = "prompts.count";
 const TEXTS: &str = "prompts.texts";
-/// Inputs of random tokens, and the fields that they are.
+/// Controls for random tokens, and their fields.
 const SYNTHETIC: [(&str, &str); 3] = [
     ("prompts.input_tokens", "input_tokens"),
     ("prompts.synthetic_count", "count"),
     ("prompts.seed", "seed"),
 ];
 
-/// Reads the prompts of the kind that was chosen; `None` where none was, or nothing was written.
+/// Returns the prompts of the chosen kind; `None` when no kind was chosen, or its document is empty.
 pub fn read(typed: &Typed) -> Option<Result<Body<'_>, String>> {
     let prompts = match typed.text(KIND) {
         "dataset" => {
@@ -47,7 +47,7 @@ fn numbers(typed: &Typed, inputs: &[(&str, &str)]) -> Map<String, Value> {
         .collect()
 }
 
-/// Writes prompts into the inputs of their kind, or as a document where these cannot say all of them.
+/// Writes prompts into the controls of their kind, or into the document when the controls cannot express them.
 pub fn write(prompts: &Value, typed: &mut Typed) {
     let has_only = |object: &Map<String, Value>, names: &[&str]| object.keys().all(|key| names.contains(&key.as_str()));
     if let Some(set) = prompts.as_object().filter(|set| has_only(set, &["dataset", "count"]))
@@ -66,7 +66,7 @@ pub fn write(prompts: &Value, typed: &mut Typed) {
         }
         return;
     }
-    // A page holds no control characters as they are.
+    // HTML cannot contain control characters.
     let is_line = |text: &Value| {
         let is_plain = |text: &str| {
             !text
@@ -89,20 +89,20 @@ pub fn write(prompts: &Value, typed: &mut Typed) {
     }
 }
 
-/// The choice as it is shown.
+/// The choice with its values.
 pub struct PromptChoice {
     pub kind: String,
-    /// Each built-in set with its size.
+    /// Built-in data sets with their sizes.
     pub sets: Vec<(String, Option<usize>)>,
     pub dataset: String,
     pub count: String,
-    /// Each input of random tokens: its name, what it is called, its value and the pointer of its problems.
+    /// Controls for random tokens.
     pub synthetic: Vec<NumberInput>,
     pub texts: String,
     pub document: String,
 }
 
-/// An input of one number.
+/// A control for a number.
 pub struct NumberInput {
     pub name: &'static str,
     pub label: &'static str,
@@ -111,7 +111,7 @@ pub struct NumberInput {
 }
 
 impl PromptChoice {
-    /// Returns the choice with what was typed; `is_bad` tells whether there is a problem at a pointer.
+    /// Creates the choice from the form; `is_bad` returns whether there is a problem at a pointer.
     pub fn new(typed: &Typed, is_bad: impl Fn(&str) -> bool) -> Self {
         let or = |name: &str, usual: &str| match typed.text(name) {
             "" => usual.to_owned(),
@@ -123,19 +123,19 @@ impl PromptChoice {
             .into_iter()
             .map(|set| (set.name.to_owned(), Some(set.count)))
             .collect();
-        // What was asked for is shown as it was, also where this release has no such set.
+        // A data set of another release stays selected.
         if !sets.iter().any(|(name, _)| *name == dataset) {
             sets.push((dataset.clone(), None));
         }
         let is_chosen = kind == "synthetic";
-        let labels = ["Tokens of each prompt", "How many prompts", "Seed"];
+        let labels = ["Tokens in each prompt", "Number of prompts", "Seed"];
         let usual = ["128", "16", "0"];
         let synthetic = SYNTHETIC.iter().zip(labels).zip(usual).map(|((input, label), usual)| {
             let (name, field) = *input;
             NumberInput {
                 name,
                 label,
-                // What was emptied stays empty.
+                // A control that the user has emptied stays empty.
                 value: if is_chosen {
                     typed.text(name).to_owned()
                 } else {
@@ -155,6 +155,7 @@ impl PromptChoice {
         }
     }
 
+    /// Returns whether this kind is chosen.
     pub fn is(&self, kind: &str) -> bool {
         self.kind == kind
     }

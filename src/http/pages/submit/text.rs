@@ -1,20 +1,20 @@
-//! A value as it is typed, and what is typed as a value.
+//! Converts between the text of a control and a JSON value.
 
 use serde_json::Value;
 
 use super::written::yaml;
 use crate::http::body::{Body, read_text};
 
-/// Returns a number as it is written, or the text that is none: what is accepted is then said by who reads the experiment.
+/// Parses a number; other text is returned as a string, so that the API rejects it.
 pub fn number(text: &str) -> Value {
     let text = text.trim();
     serde_json::from_str::<serde_json::Number>(text).map_or_else(|_| text.into(), Value::Number)
 }
 
-/// Reads a text that is JSON or YAML.
+/// Parses JSON or YAML.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Returns a message on what is wrong.
 pub fn document(text: &str) -> Result<Body<'_>, String> {
     read_text(text).map_err(|problem| match problem.detail.strip_prefix("the body ") {
         Some(detail) => detail.to_owned(),
@@ -22,7 +22,7 @@ pub fn document(text: &str) -> Result<Body<'_>, String> {
     })
 }
 
-/// Returns a value as it is typed.
+/// Returns a value as the text of a control.
 pub fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! Between what is typed and the experiment: the document that the form stands for, and the form of an experiment that is there.
+//! Converts the form to an experiment, and an experiment to the form.
 
 use serde_json::{Map, Value};
 
@@ -8,18 +8,18 @@ use super::typed::Typed;
 use crate::http::body::{Body, MAX_VALUES};
 use joulemark_experiment::{DescribedField, FieldProblem, Takes, parse};
 
-/// The experiment that a form stands for, field by field as it was typed.
+/// The experiment in a form, field by field.
 pub struct Read<'a> {
     fields: Vec<(&'static str, Body<'a>)>,
-    /// What could not be read at all.
-    unread: Vec<FieldProblem>,
+    /// Fields that could not be parsed.
+    unparsed: Vec<FieldProblem>,
 }
 
-/// Reads each field that something was typed for: what is empty is absent.
+/// Parses every field that is not empty.
 pub fn read<'a>(typed: &'a Typed, described: &[DescribedField]) -> Read<'a> {
     let mut read = Read {
         fields: Vec::new(),
-        unread: Vec::new(),
+        unparsed: Vec::new(),
     };
     let mut values = 0;
     for field in described {
@@ -32,19 +32,19 @@ pub fn read<'a>(typed: &'a Typed, described: &[DescribedField]) -> Read<'a> {
             Some(Ok(body)) => {
                 values += count(&body.document);
                 if values > MAX_VALUES {
-                    let detail = format!("makes the form more than {MAX_VALUES} values; accepted are at most as many");
-                    read.unread.push(FieldProblem::new(pointer(field.name), detail));
+                    let detail = format!("brings the form above {MAX_VALUES} values, which is the maximum");
+                    read.unparsed.push(FieldProblem::new(pointer(field.name), detail));
                     break;
                 }
                 read.fields.push((field.name, body));
             }
-            Some(Err(detail)) => read.unread.push(FieldProblem::new(pointer(field.name), detail)),
+            Some(Err(detail)) => read.unparsed.push(FieldProblem::new(pointer(field.name), detail)),
         }
     }
     read
 }
 
-/// Returns what a field's text says; `None` of an empty one, and why it cannot be read.
+/// Parses the text of a field; returns `None` if it is empty.
 fn of_field<'a>(takes: &Takes, text: &'a str) -> Option<Result<Body<'a>, String>> {
     if text.trim().is_empty() {
         return None;
@@ -65,7 +65,7 @@ fn of_field<'a>(takes: &Takes, text: &'a str) -> Option<Result<Body<'a>, String>
     Some(Ok(Body::of(value)))
 }
 
-/// Reads what is written in one line with commas between.
+/// Parses a list on one line, separated by commas.
 fn items(text: &str) -> Result<Value, String> {
     document(&format!("[{text}]")).map(|body| body.document)
 }
@@ -83,35 +83,36 @@ fn pointer(name: &str) -> String {
 }
 
 impl Read<'_> {
-    /// Returns the fields that are there, in the order of the form.
+    /// Returns the fields that have values, in the order of the form.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.fields.iter().map(|(name, body)| (*name, &body.document))
     }
 
-    /// Returns the experiment as a submission has it.
+    /// Returns the experiment as a submission.
     pub fn document(&self) -> Value {
         let fields = self.fields().map(|(name, value)| (name.to_owned(), value.clone()));
         Value::Object(fields.collect())
     }
 
-    /// Returns what is wrong with the experiment by itself, in the API's words; nothing where a host may take it.
+    /// Returns the problems of the experiment that do not depend on a host, as the API reports them.
     pub fn problems(&self, document: &Value) -> Vec<FieldProblem> {
         let shape = parse(document).err().unwrap_or_default();
-        // What was typed and not read is not missing.
-        let is_unread = |problem: &FieldProblem| self.unread.iter().any(|unread| unread.pointer == problem.pointer);
-        let shape = shape.into_iter().filter(|problem| !is_unread(problem));
+        // A field that could not be parsed is not missing.
+        let is_unparsed =
+            |problem: &FieldProblem| self.unparsed.iter().any(|unparsed| unparsed.pointer == problem.pointer);
+        let shape = shape.into_iter().filter(|problem| !is_unparsed(problem));
         let mut problems = self.as_written(shape.collect());
-        problems.extend(self.unread.iter().cloned());
+        problems.extend(self.unparsed.iter().cloned());
         if problems.is_empty() {
             problems = self.fields.iter().flat_map(misread).collect();
         }
         problems
     }
 
-    /// Returns the problems in the words of what was typed.
+    /// Returns the problems with the values as they were typed.
     pub fn as_written(&self, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
         let mut rest = problems;
-        let mut told = Vec::new();
+        let mut all = Vec::new();
         for (name, body) in &self.fields {
             let (own, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|problem| is_of(problem, name));
             rest = others;
@@ -119,10 +120,10 @@ impl Read<'_> {
                 let within = problem.pointer[1 + name.len()..].to_owned();
                 FieldProblem::new(within, problem.detail)
             });
-            told.extend(within(name, body.as_written(inside.collect())));
+            all.extend(within(name, body.as_written(inside.collect())));
         }
-        told.extend(rest);
-        told
+        all.extend(rest);
+        all
     }
 }
 
@@ -135,7 +136,7 @@ fn within(name: &str, problems: Vec<FieldProblem>) -> impl Iterator<Item = Field
     problems.map(move |problem| FieldProblem::new(format!("/{name}{}", problem.pointer), problem.detail))
 }
 
-/// Tells whether a problem is of a field or of something within it.
+/// Returns whether a problem concerns a field or something within it.
 pub fn is_of(problem: &FieldProblem, name: &str) -> bool {
     let rest = problem
         .pointer
@@ -144,7 +145,7 @@ pub fn is_of(problem: &FieldProblem, name: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Returns the form of an experiment that a submission may have: what is as by default is left empty.
+/// Returns the form for an experiment; fields with their defaults are left empty.
 pub fn typed_of(experiment: &Value, described: &[DescribedField]) -> Typed {
     let mut typed = Typed::default();
     for field in described {
@@ -168,12 +169,12 @@ fn is_as_by_default(field: &DescribedField, value: &Value, experiment: &Value) -
         Value::Object(entries) => entries.is_empty(),
         _ => false,
     };
-    // With another model it is to be called otherwise.
+    // The default name follows the model, so that another model gets another name.
     let follows = field.name == "config_name" && *value == experiment["model_name"];
     is_empty || follows || *value == without_nulls(&field.default)
 }
 
-/// Returns a value without the fields that are null, which stand for their defaults everywhere.
+/// Removes null fields at every level, since null means the default.
 fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(entries) => {

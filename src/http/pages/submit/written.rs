@@ -1,15 +1,15 @@
-//! The same experiment as it is written elsewhere: JSON, YAML, for curl and for the command line.
+//! Writes an experiment in other notations: JSON, YAML, a curl command and a `joulemark` command.
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 
-/// Longer ones would make the page several times as large as what was sent.
+/// Maximum size of an experiment that is shown, in bytes.
 const MAX_BYTES: usize = 256 << 10;
 
-/// No line of JSON or of YAML in one line a text is this.
+/// Delimiter of here-documents. No line of the JSON or YAML can be equal to it.
 const END: &str = "EXPERIMENT";
 
-/// One way to write the experiment.
+/// The experiment in one notation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     pub id: &'static str,
@@ -17,7 +17,7 @@ pub struct Written {
     pub text: String,
 }
 
-/// An experiment's fields in the order of the form.
+/// Fields of an experiment in the order of the form.
 struct InOrder<'a>(&'a [(&'static str, &'a Value)]);
 
 impl Serialize for InOrder<'_> {
@@ -30,8 +30,8 @@ impl Serialize for InOrder<'_> {
     }
 }
 
-/// Returns every way to write the experiment; `None` of one that is too long to be shown. `server` is the address at which the
-/// page was asked for.
+/// Returns the experiment in every notation; `None` when it is too long to show. `server` is the base URL of the
+/// request.
 pub fn written(fields: &[(&'static str, &Value)], server: &str, has_keys: bool) -> Option<Vec<Written>> {
     let fields = InOrder(fields);
     let json = serde_json::to_string_pretty(&fields).unwrap_or_default();
@@ -59,14 +59,14 @@ pub fn written(fields: &[(&'static str, &Value)], server: &str, has_keys: bool) 
     ])
 }
 
-/// Returns a value as YAML without a line end behind it, each text in one line.
+/// Returns a value as YAML without a final line end. Every string is on one line.
 pub fn yaml(value: &impl Serialize) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let text = serde_saphyr::to_string_with_options(value, options);
     text.unwrap_or_default().trim_end().to_owned()
 }
 
-/// Returns a text as one word of a shell.
+/// Quotes a text for the shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_says_the_same_in_the_order_of_the_form() {
+    fn all_notations_contain_the_same_experiment_in_the_order_of_the_form() {
         let values = [
             json!("m"),
             json!({"open": {"rate_per_sec": 2.0}}),
@@ -99,15 +99,15 @@ mod tests {
         let expected = json!({"model_name": values[0], "load": values[1], "alphabetical": values[2]});
         let written = written(&fields, "http://it's/x", true).unwrap();
         let text = |id: &str| written.iter().find(|way| way.id == id).unwrap().text.as_str();
-        for said in [
+        for text in [
             text("as-json"),
             text("as-yaml"),
             within(text("as-curl")),
             within(text("as-command")),
         ] {
-            assert_eq!(read_text(said).unwrap().document, expected, "{said}");
-            assert!(said.find("model_name") < said.find("load") && said.find("load") < said.find("alphabetical"));
-            assert_eq!(said.lines().filter(|line| *line == END).count(), 0, "{said}");
+            assert_eq!(read_text(text).unwrap().document, expected, "{text}");
+            assert!(text.find("model_name") < text.find("load") && text.find("load") < text.find("alphabetical"));
+            assert_eq!(text.lines().filter(|line| *line == END).count(), 0, "{text}");
         }
         assert!(
             text("as-curl").contains("'http://it'\\''s/x/v1/experiments'"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_asked_for_where_there_are_keys_and_nothing_endless_is_shown() {
+    fn a_key_is_included_only_if_the_server_has_keys_and_a_long_experiment_is_not_shown() {
         let name = json!("m");
         let fields = [("model_name", &name)];
         let curl = &written(&fields, "http://x", false).unwrap()[2].text;
@@ -131,9 +131,9 @@ mod tests {
         #[test]
         fn any_text_survives_being_written_as_yaml(texts in prop::collection::vec(".{0,40}", 1..4), key in "[ -~]{1,12}") {
             let value = json!({"list": texts, "map": {key: texts[0]}});
-            let said = yaml(&value);
-            let read = read_text(&said).map(|body| (body.misread(), body.document));
-            prop_assert_eq!(read.map_err(|problem| problem.detail), Ok((Vec::new(), value)), "{}", said);
+            let written = yaml(&value);
+            let read = read_text(&written).map(|body| (body.misread(), body.document));
+            prop_assert_eq!(read.map_err(|problem| problem.detail), Ok((Vec::new(), value)), "{}", written);
         }
     }
 }

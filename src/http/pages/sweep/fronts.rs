@@ -1,3 +1,5 @@
+//! Pareto fronts of a sweep: throughput and speed against energy.
+
 use std::collections::HashMap;
 
 use joulemark_charts::{AxisLabel, Point, Scatter, Svg, scatter};
@@ -17,34 +19,34 @@ const ENERGY: &str = "joules_per_output_token";
 const THROUGHPUT: &str = "output_throughput";
 const TIME_PER_TOKEN: &str = "mean_tpot_ms";
 
-/// Shown of notes, and of points without a place.
+/// Maximum number of notes, and of points that are listed as left out.
 const MAX_NOTES: usize = 12;
-/// Of a point's label in a chart; one that is longer has its number alone.
+/// Maximum length of a point's label in a chart; a longer one is replaced by the number of the point.
 const MAX_LABEL_CHARS: usize = 26;
 
-/// Points in two metrics, and which of them no other one beats.
+/// Points of a sweep in two metrics, with the Pareto front.
 pub struct FrontView {
-    /// `None` where no point has a place.
+    /// The chart; `None` when no point has both metrics.
     pub chart: Option<Svg>,
-    /// The points on the front, in words.
+    /// Names of the points on the front.
     pub on_front: Vec<String>,
-    /// Points behind it whose intervals reach it.
+    /// Names of points behind the front whose intervals reach it.
     pub reach_front: Vec<String>,
     pub left_out: Vec<String>,
 }
 
-/// The fronts of a sweep.
+/// Pareto fronts of a sweep.
 #[derive(Default)]
 pub struct Fronts {
     pub views: Vec<FrontView>,
-    /// What a careful reader should know of all of them, each once.
+    /// Notes on the fronts, each once.
     pub notes: Vec<String>,
 }
 
-/// Draws tokens per second, and tokens per second of a user, against the energy of a token. A sweep of one point has no front.
+/// Draws throughput, and output rate per user, against energy per token. Draws nothing for a sweep of one point.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
+/// Returns a [`Problem`] when the database fails.
 pub async fn front_views(
     asked_by: (&AppState, &Caller),
     sweep: &SweepRecord,
@@ -66,7 +68,7 @@ pub async fn front_views(
     })
 }
 
-/// Returns each note once, with points in the place of their experiments' ids.
+/// Returns each note once, with IDs of experiments replaced by the numbers of their points.
 fn notes<'a>(each: impl Iterator<Item = &'a String>, table: &[SweepRow]) -> Vec<String> {
     let ids = table
         .iter()
@@ -89,7 +91,7 @@ fn notes<'a>(each: impl Iterator<Item = &'a String>, table: &[SweepRow]) -> Vec<
     let left_out = notes.len().saturating_sub(MAX_NOTES);
     notes.truncate(MAX_NOTES);
     if left_out > 0 {
-        notes.push(format!("{left_out} more, which GET /v1/pareto tells"));
+        notes.push(format!("{left_out} more, which GET /v1/pareto returns"));
     }
     notes
 }
@@ -98,8 +100,8 @@ fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
     let is_per_user = front.x.metric == TIME_PER_TOKEN;
     let (title, label) = match is_per_user {
         true => (
-            "Energy per token against tokens/s of a user",
-            "tokens/s of a user (1000 / mean_tpot_ms)",
+            "Energy per token against tokens/s per user",
+            "tokens/s per user (1000 / mean_tpot_ms)",
         ),
         false => ("Energy per token against tokens/s", front.x.metric),
     };
@@ -113,7 +115,7 @@ fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
             scatter(&Scatter {
             title: title.to_owned(),
             description:
-                "Each point of the sweep with its 95 % intervals; the line joins those that no other one beats in both."
+                "Points of the sweep with 95 % intervals. The line is the Pareto front: no other point is better in both metrics."
                     .to_owned(),
             x: axis(label, "tokens/s"),
             y: axis(front.y.metric, front.y.unit),
@@ -162,12 +164,12 @@ fn per_second(ms: f64) -> f64 {
     MILLISECONDS_PER_SECOND / ms
 }
 
-/// Turns an interval of times around; one that reaches 0 has no upper end.
+/// Converts an interval of times per token to one of rates; `None` when it reaches 0 and would have no upper end.
 fn per_second_interval((low, high): (f64, f64)) -> Option<(f64, f64)> {
     (low > 0.0).then(|| (per_second(high), per_second(low)))
 }
 
-/// Returns the number of the point that an experiment is of, and its values in words.
+/// Returns the number of an experiment's point, and its name with its values.
 fn name(id: ExperimentId, table: &[SweepRow]) -> (Option<u32>, String) {
     match table.iter().find(|row| row.experiments.contains(&id)) {
         Some(row) => (
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_name_points_and_each_is_there_once() {
+    fn notes_name_points_and_are_listed_once() {
         let id = ExperimentId::generate();
         let row = SweepRow {
             point: 3,
@@ -195,14 +197,17 @@ mod tests {
         let note = format!("1 of the points cannot be compared with {id}, the baseline");
         let many: Vec<String> = (0..20).map(|number| format!("note {number}")).collect();
         let all = [note.clone(), note].into_iter().chain(many).collect::<Vec<_>>();
-        let told = notes(all.iter(), &[row]);
-        assert_eq!(told[0], "1 of the points cannot be compared with point 3, the baseline");
-        assert_eq!((told[1].as_str(), told.len()), ("note 0", MAX_NOTES + 1));
-        assert!(told[MAX_NOTES].starts_with("9 more"), "{told:?}");
+        let shown = notes(all.iter(), &[row]);
+        assert_eq!(
+            shown[0],
+            "1 of the points cannot be compared with point 3, the baseline"
+        );
+        assert_eq!((shown[1].as_str(), shown.len()), ("note 0", MAX_NOTES + 1));
+        assert!(shown[MAX_NOTES].starts_with("9 more"), "{shown:?}");
     }
 
     #[test]
-    fn times_per_token_become_rates_with_their_interval_turned_around() {
+    fn times_per_token_become_rates_with_swapped_bounds() {
         assert!((per_second(20.0) - 50.0).abs() < 1e-12);
         assert_eq!(per_second_interval((10.0, 20.0)), Some((50.0, 100.0)));
         assert_eq!(per_second_interval((-1.0, 20.0)), None);

@@ -1,20 +1,22 @@
+//! The search of a sweep for a goal.
+
 use crate::http::pages::number;
 use crate::http::pages::sweep_words::point_in_words;
 use crate::http::sweeps::view::Sweep;
 use joulemark_experiment::sweep::{FigureOverRepeats, Goal, SearchAnswer, SearchMethod, SearchState, SearchTry};
 
-/// A search for a goal, in words.
+/// A search for a goal, as text.
 pub struct GoalView {
-    /// What is looked for.
+    /// Goal of the search.
     pub asked: String,
     pub state: &'static str,
     pub method: &'static str,
-    /// The best point so far with its figure.
+    /// Best point so far, with its values and its figure.
     pub best: Option<(u32, String)>,
     pub conclusion: String,
-    /// The metric that decides, then each metric with a bound.
+    /// The metric that is optimized, then the metrics with bounds.
     pub metrics: Vec<String>,
-    /// In the order in which they were tried.
+    /// Points in the order in which they were tried.
     pub tried: Vec<TryView>,
     pub pending: Vec<u32>,
 }
@@ -23,13 +25,13 @@ pub struct GoalView {
 pub struct TryView {
     pub point: u32,
     pub values: String,
-    /// One a metric.
+    /// One figure for each metric.
     pub figures: Vec<String>,
     pub verdict: &'static str,
     pub reason: Option<String>,
 }
 
-/// Returns how the search of a sweep goes; `None` without a goal.
+/// Returns the progress of the search; `None` for a sweep without a goal.
 pub fn goal_view(sweep: &Sweep) -> Option<GoalView> {
     let (goal, search) = (sweep.summary.goal.as_ref()?, sweep.search.as_ref()?);
     let (objective, is_least) = goal.objective();
@@ -37,8 +39,8 @@ pub fn goal_view(sweep: &Sweep) -> Option<GoalView> {
     Some(GoalView {
         asked: asked(goal, objective, is_least),
         state: match search.state {
-            SearchState::Searching => "It is still searching.",
-            SearchState::Done => "The search is done.",
+            SearchState::Searching => "The search is running.",
+            SearchState::Done => "The search is complete.",
             SearchState::Cancelled => "The search was cancelled.",
         },
         method: method(search.method),
@@ -54,8 +56,8 @@ pub fn goal_view(sweep: &Sweep) -> Option<GoalView> {
 }
 
 fn asked(goal: &Goal, objective: &str, is_least: bool) -> String {
-    let direction = if is_least { "the least" } else { "the most" };
-    let mut said = format!("{direction} {objective}");
+    let direction = if is_least { "minimum" } else { "maximum" };
+    let mut text = format!("{direction} {objective}");
     for (place, (metric, bound)) in goal.subject_to.iter().enumerate() {
         let within = match (bound.above, bound.below) {
             (Some(above), Some(below)) => format!("between {above} and {below}"),
@@ -64,17 +66,17 @@ fn asked(goal: &Goal, objective: &str, is_least: bool) -> String {
             (None, None) => continue,
         };
         let joint = if place == 0 { " with" } else { " and" };
-        said.push_str(&format!("{joint} {metric} {within}"));
+        text.push_str(&format!("{joint} {metric} {within}"));
     }
-    said
+    text
 }
 
 fn method(method: SearchMethod) -> &'static str {
     match method {
-        SearchMethod::Grid => "All points are run.",
-        SearchMethod::Bisection => "Along the axis only those points are run that the search needs.",
+        SearchMethod::Grid => "It runs all points.",
+        SearchMethod::Bisection => "It runs only the points that it needs to find the best along the axis.",
         SearchMethod::BisectionThenGrid => {
-            "What was tried spoke against there being one best along the axis, so that all points are run."
+            "The results contradict a single best point along the axis, so it runs all points."
         }
     }
 }
@@ -104,10 +106,10 @@ fn shown(sweep: &Sweep, tried: &SearchTry, bounds: &[&String]) -> TryView {
         figures: std::iter::once(of(tried.objective.as_ref())).chain(bounded).collect(),
         verdict: match (bounds.is_empty(), tried.meets, tried.uncertain) {
             (true, ..) => "no bounds",
-            (false, true, false) => "keeps the bounds",
-            (false, true, true) => "keeps the bounds, but another run might not",
-            (false, false, false) => "breaks a bound",
-            (false, false, true) => "breaks a bound, but another run might not",
+            (false, true, false) => "within the bounds",
+            (false, true, true) => "within the bounds, but not with certainty",
+            (false, false, false) => "outside a bound",
+            (false, false, true) => "outside a bound, but not with certainty",
         },
         reason: tried.reason.clone(),
     }
@@ -124,14 +126,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_goal_is_told_with_all_its_bounds() {
+    fn a_goal_is_shown_with_all_its_bounds() {
         let goal: Goal = serde_json::from_value(json!({"minimise": "joules_per_output_token",
             "subject_to": {"p99_itl_ms": {"below": 500}, "output_throughput": {"above": 10, "below": 90}}}))
         .unwrap();
         let (objective, is_least) = goal.objective();
         assert_eq!(
             asked(&goal, objective, is_least),
-            "the least joules_per_output_token with output_throughput between 10 and 90 and p99_itl_ms below 500"
+            "minimum joules_per_output_token with output_throughput between 10 and 90 and p99_itl_ms below 500"
         );
     }
 }

@@ -1,49 +1,51 @@
+//! The table of a sweep.
+
 use crate::http::pages::number;
 use crate::http::pages::sweep_words::value_in_words;
 use crate::http::sweeps::view::{SweepFigure, SweepRow};
 use joulemark_analysis::metrics::{Better, Metric};
 use joulemark_experiment::ExperimentId;
 
-/// A metric at the head of the table.
+/// A metric's column.
 pub struct Column {
     pub name: &'static str,
     pub unit: &'static str,
     pub better: &'static str,
 }
 
-/// A point as a row.
+/// A point's row.
 pub struct RowView {
     pub point: u32,
-    /// One an axis.
+    /// One value for each axis.
     pub values: Vec<String>,
     pub experiments: Vec<ExperimentId>,
     pub completed: u32,
-    /// One a metric.
+    /// One figure for each metric.
     pub figures: Vec<String>,
 }
 
 impl RowView {
-    /// Tells whether nothing of it is outstanding, and nothing failed.
+    /// Returns whether all experiments of the point completed.
     pub fn is_whole(&self) -> bool {
         self.completed as usize == self.experiments.len()
     }
 }
 
-/// Returns the heads of the table's metrics.
+/// Returns the columns of the metrics.
 pub fn columns(metrics: &[&'static Metric]) -> Vec<Column> {
     let column = |metric: &&'static Metric| Column {
         name: metric.name,
         unit: metric.unit,
         better: match metric.better {
-            Better::Lower => "less is better",
-            Better::Higher => "more is better",
+            Better::Lower => "lower is better",
+            Better::Higher => "higher is better",
             Better::Neither => "",
         },
     };
     metrics.iter().map(column).collect()
 }
 
-/// Returns the rows of the API's table with each figure as people read it.
+/// Returns the rows with formatted figures.
 pub fn row_views(table: &[SweepRow], metrics: &[&'static Metric]) -> Vec<RowView> {
     let row = |row: &SweepRow| RowView {
         point: row.point,

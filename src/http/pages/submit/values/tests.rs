@@ -23,7 +23,7 @@ fn problems_of(inputs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_is_empty_is_absent_and_the_rest_has_its_type() {
+fn empty_fields_are_absent_and_others_have_their_types() {
     assert_eq!(
         document_of(&[("model_name", ""), ("num_cycles", "  "), ("gpus", "\n")]),
         json!({})
@@ -52,7 +52,7 @@ fn what_is_empty_is_absent_and_the_rest_has_its_type() {
 }
 
 #[test]
-fn a_list_is_written_in_a_line_as_yaml_or_as_json() {
+fn a_list_may_be_written_on_one_line_in_yaml_or_in_json() {
     for text in ["0, 1", "[0, 1]", "- 0\n- 1", "0,1,"] {
         assert_eq!(document_of(&[("gpus", text)]), json!({"gpus": [0, 1]}), "{text}");
     }
@@ -63,7 +63,7 @@ fn a_list_is_written_in_a_line_as_yaml_or_as_json() {
 }
 
 #[test]
-fn each_kind_of_prompts_is_the_document_that_it_stands_for() {
+fn each_kind_of_prompts_becomes_its_document() {
     for (inputs, prompts) in [
         (&[("prompts.kind", ""), ("prompts.texts", "ignored")][..], json!(null)),
         (
@@ -106,7 +106,7 @@ fn each_kind_of_prompts_is_the_document_that_it_stands_for() {
 }
 
 #[test]
-fn what_is_wrong_is_told_by_the_api_s_words_beside_its_field() {
+fn problems_are_those_of_the_api_at_their_fields() {
     let problems = problems_of(&[
         ("num_cycles", "many"),
         ("warmup_iterations", "1.5"),
@@ -117,7 +117,7 @@ fn what_is_wrong_is_told_by_the_api_s_words_beside_its_field() {
         ("prompts.kind", "synthetic"),
         ("prompts.seed", "0"),
     ]);
-    for (pointer, told) in [
+    for (pointer, expected) in [
         ("/model_name", "is required"),
         ("/num_cycles", "is \"many\"; accepted is an integer from 1 to 1000"),
         ("/warmup_iterations", "is 1.5; accepted is an integer"),
@@ -132,13 +132,13 @@ fn what_is_wrong_is_told_by_the_api_s_words_beside_its_field() {
     ] {
         let found = problems
             .iter()
-            .filter(|(at, detail)| at == pointer && detail.starts_with(told));
+            .filter(|(at, detail)| at == pointer && detail.starts_with(expected));
         assert_eq!(found.count(), 1, "{pointer}: {problems:#?}");
     }
 }
 
 #[test]
-fn a_value_that_yaml_reads_otherwise_than_it_looks_is_told() {
+fn a_value_that_yaml_reads_differently_than_it_looks_is_reported() {
     let good = [("model_name", "m"), ("settle", "until: steady\nmax_sec: 0x10")];
     let problems = problems_of(&good);
     assert_eq!(problems.len(), 1, "{problems:?}");
@@ -149,11 +149,13 @@ fn a_value_that_yaml_reads_otherwise_than_it_looks_is_told() {
 }
 
 #[test]
-fn endless_values_are_refused() {
+fn too_many_values_are_rejected() {
     let list = format!("[{}]", vec!["0"; MAX_VALUES / 2].join(","));
     let problems = problems_of(&[("model_name", "m"), ("gpus", &list), ("prompt_lines", &list)]);
     assert!(
-        problems.iter().any(|(_, detail)| detail.contains("at most as many")),
+        problems
+            .iter()
+            .any(|(_, detail)| detail.contains("which is the maximum")),
         "{}",
         problems.len()
     );
@@ -185,7 +187,7 @@ fn every_experiment_survives_being_copied_into_the_form() {
         let described = described_fields();
         let typed = typed_of(&experiment, &described);
         let again = read(&typed, &described);
-        assert_eq!(again.unread, [], "{experiment}");
+        assert_eq!(again.unparsed, [], "{experiment}");
         let document = again.document();
         for field in &described {
             let was = without_nulls(&experiment[field.name]);

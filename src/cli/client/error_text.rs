@@ -1,10 +1,10 @@
-//! An error as people read it. Pure.
+//! The text of an error for the terminal. Pure.
 
 use std::fmt::Write as _;
 
 use crate::client::{ClientError, Problem};
 
-/// What went wrong, each bad field on a line of its own, and what to do where that is known.
+/// Returns the error with one line for each invalid field, and a hint where one is known.
 pub fn text(error: &anyhow::Error) -> String {
     let around: Vec<_> = error
         .chain()
@@ -19,9 +19,9 @@ pub fn text(error: &anyhow::Error) -> String {
         Some(ClientError::Refused(problem) | ClientError::Unavailable(problem)) => context(of_problem(problem)),
         Some(error @ ClientError::Unreachable { reason, .. }) => {
             let hint = if reason.contains("certificate") {
-                "--cacert or JOULEMARK_CACERT names a PEM file with the authority to trust"
+                "name a PEM file with the certificate authority by --cacert or JOULEMARK_CACERT"
             } else {
-                "is `joulemark serve` running there? --server or JOULEMARK_SERVER names another"
+                "is `joulemark serve` running there? Name another server by --server or JOULEMARK_SERVER"
             };
             context(format!("{error}\n  {hint}"))
         }
@@ -32,7 +32,7 @@ pub fn text(error: &anyhow::Error) -> String {
 
 fn of_problem(problem: &Problem) -> String {
     let mut text = problem.title.clone();
-    // The detail repeats the first of the fields, and says that there are more.
+    // The detail repeats the first field and the number of fields.
     if problem.errors.is_empty() && problem.detail != problem.title {
         let _ = write!(text, "\n  {}", problem.detail);
     }
@@ -44,14 +44,14 @@ fn of_problem(problem: &Problem) -> String {
         .unwrap_or(0);
     for field in &problem.errors {
         let pointer = if field.pointer.is_empty() {
-            "(whole)"
+            "(document)"
         } else {
             &field.pointer
         };
         let _ = write!(text, "\n  {pointer:width$}  {}", field.detail);
     }
     if problem.status == 401 {
-        text.push_str("\n  give it by --api-key-file, JOULEMARK_API_KEY_FILE or JOULEMARK_API_KEY");
+        text.push_str("\n  pass a key by --api-key-file, JOULEMARK_API_KEY_FILE or JOULEMARK_API_KEY");
     }
     text
 }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_trusted_comes_with_the_way_to_trust_it() {
+    fn an_untrusted_certificate_comes_with_a_hint() {
         for (reason, hint) in [
             ("invalid peer certificate: UnknownIssuer", "--cacert"),
             ("Connection refused", "joulemark serve"),
@@ -90,11 +90,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_wanted_comes_with_the_way_to_give_it() {
+    fn a_missing_key_comes_with_a_hint() {
         let error = refused(r#"{"title": "An API key is needed", "status": 401, "detail": "there is none"}"#);
         assert_eq!(
             text(&error),
-            "An API key is needed\n  there is none\n  give it by --api-key-file, JOULEMARK_API_KEY_FILE or JOULEMARK_API_KEY"
+            "An API key is needed\n  there is none\n  pass a key by --api-key-file, JOULEMARK_API_KEY_FILE or JOULEMARK_API_KEY"
         );
     }
 }

@@ -1,3 +1,5 @@
+//! The request to submit a sweep again.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
@@ -10,31 +12,34 @@ use joulemark_experiment::sweep::{SWEEP_LABEL, SWEEP_POINT_LABEL, SweepRequest};
 use joulemark_experiment::{ExperimentId, Repeat};
 use joulemark_store::SweepRecord;
 
-/// Looked at to find which fields every experiment has alike.
-const MAX_LOOKED_AT: usize = 12;
-/// A page that has to be read does not show whole prompts beyond this.
+/// Number of experiments that are compared to find the fields that all share.
+const MAX_COMPARED: usize = 12;
+/// Maximum size of prompts that are shown, in bytes.
 const MAX_PROMPT_BYTES: usize = 8 << 10;
 
-/// How to submit a sweep again.
-pub struct Again {
-    /// The request, in YAML.
+/// Request to submit a sweep again.
+pub struct RepeatRequest {
+    /// Request in YAML.
     pub yaml: String,
     pub curl: String,
-    /// What is not as it was, and what to do about it.
+    /// Differences from the original, and what to do about them.
     pub notes: Vec<String>,
 }
 
-/// Returns the request of a sweep anew, from what was asked for and the experiments that came of it: a sweep is stored without
-/// the experiment that was swept. `None` where no experiment is left.
+/// Reconstructs the request of a sweep from its axes and its experiments, since the base experiment is not stored.
+/// Returns `None` when no experiment is left.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
-pub async fn again((state, caller): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Option<Again>, Problem> {
+/// Returns a [`Problem`] when the database fails.
+pub async fn repeat_request(
+    (state, caller): (&AppState, &Caller),
+    sweep: &SweepRecord,
+) -> Result<Option<RepeatRequest>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
     let first_repeats = runs.iter().filter(|run| run.placement.repeat == 0);
     let ids: BTreeSet<ExperimentId> = first_repeats.map(|run| run.experiment).collect();
     let mut experiments = Vec::new();
-    for id in ids.into_iter().take(MAX_LOOKED_AT) {
+    for id in ids.into_iter().take(MAX_COMPARED) {
         if let Some(record) = state.resources.store.get(id).await? {
             let shown = serde_json::to_value(Experiment::new(record, None, caller));
             experiments.extend(shown.ok().as_ref().and_then(Repeat::of));
@@ -44,15 +49,15 @@ pub async fn again((state, caller): (&AppState, &Caller), sweep: &SweepRecord) -
         return Ok(None);
     };
     let yaml = serde_saphyr::to_string(&request).map_err(|error| {
-        tracing::error!(%error, "a sweep cannot be written as YAML");
+        tracing::error!(%error, "a sweep cannot be serialized as YAML");
         Problem::internal()
     })?;
     let curl = "curl -sS \"$JOULEMARK_SERVER/v1/sweeps\" -H 'Content-Type: application/yaml' --data-binary @sweep.yaml"
         .to_owned();
-    Ok(Some(Again { yaml, curl, notes }))
+    Ok(Some(RepeatRequest { yaml, curl, notes }))
 }
 
-/// Puts together what every experiment has alike and what the sweep asked for.
+/// Combines the fields that all experiments share with the request of the sweep.
 fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<String>)> {
     let (first, others) = experiments.split_first()?;
     let mut notes = Vec::new();
@@ -61,7 +66,7 @@ fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<S
         remove(&mut base, axis);
     }
     let is_of_axis = |name: &str| asked.axes.keys().any(|axis| axis.split('.').next() == Some(name));
-    // What follows from an axis' value is another at each point, and is filled in anew.
+    // A field that depends on an axis differs between points and is filled in again.
     base.retain(|name, value| {
         let same = others
             .iter()
@@ -75,7 +80,7 @@ fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<S
     let missing = first.withheld_prompts + first.dropped_prompts;
     if missing > 0 {
         notes.push(format!(
-            "{missing} prompts are not shown to you, or were dropped: put them into base.prompts."
+            "{missing} prompts are missing, since they belong to another user or were deleted. Put prompts into base.prompts."
         ));
     }
     for name in ["prompts", "prompt_lines"] {
@@ -86,7 +91,7 @@ fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<S
         {
             base.remove(name);
             notes.push(format!(
-                "{count} texts of base.{name} are left out here, since they are long: the manifest of any run has them."
+                "{count} texts of base.{name} are too long to show; the manifest of any run contains them."
             ));
         }
     }
@@ -95,9 +100,7 @@ fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<S
         values.any(|value| value.get("texts").is_some_and(Value::is_number))
     });
     if has_hidden_axis {
-        notes.push(
-            "The texts of an axis are not kept with the sweep: put them in the place of their number.".to_owned(),
-        );
+        notes.push("The texts of an axis are not stored with the sweep. Put them in place of their number.".to_owned());
     }
     let mut request: Map<String, Value> = Map::new();
     request.insert("base".to_owned(), base.into());
@@ -121,7 +124,7 @@ fn is_default(name: &str, value: &Value) -> bool {
     }
 }
 
-/// Removes what a path with dots leads to, and objects that are empty then.
+/// Removes the field at a dotted path, and objects that are then empty.
 fn remove(object: &mut Map<String, Value>, path: &str) {
     match path.split_once('.') {
         None => drop(object.remove(path)),
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_has_what_all_share_and_neither_what_follows_from_an_axis_nor_the_sweep_s_labels() {
+    fn the_request_has_the_shared_fields_without_those_that_depend_on_an_axis_and_the_sweeps_labels() {
         let of = |limit: u32, gpus: &str| {
             let labels = json!({"sweep": "s", "sweep_point": limit.to_string(), "team": "nlp"});
             experiment(
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_not_there_are_told_of() {
+    fn missing_texts_are_reported() {
         let withheld = experiment(json!({"prompts": [], "prompts_withheld": 7}));
         let sweep = asked(&json!({"base": {}, "axes": {"prompts": [["a"], ["b"]]}})).without_texts();
         let (_, notes) = request(&sweep, &[withheld]).unwrap();

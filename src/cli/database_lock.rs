@@ -1,3 +1,5 @@
+//! Locks an SQLite database for one server.
+
 use std::{fs::File, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -5,19 +7,19 @@ use joulemark_files::open_own;
 use joulemark_store::sqlite_file;
 use nix::fcntl::{Flock, FlockArg};
 
-/// The locks of a database that is one server's own. They are to outlive every connection to it.
+/// Locks on an SQLite database. Must be dropped after every connection to it.
 #[derive(Debug)]
 pub struct DatabaseLock {
     _database: Option<Flock<File>>,
-    /// Beside the file, which earlier versions take.
+    /// Lock on the file beside the database, which is all that earlier versions lock.
     _beside: Flock<File>,
 }
 
-/// Takes an SQLite file for the server's life: a second server on it would take over the first one's experiments and
-/// lease its devices a second time. Returns `None` for Postgres and for a database in memory.
+/// Locks an SQLite file for the life of the server: a second server would take over the first one's experiments and
+/// lease its devices again. Returns `None` for Postgres and for a database in memory.
 ///
 /// # Errors
-/// When another process holds it.
+/// Returns an error when another process holds the lock.
 pub fn lock(database_url: &str) -> anyhow::Result<Option<DatabaseLock>> {
     let Some(path) = lock_path(database_url) else {
         return Ok(None);
@@ -37,9 +39,9 @@ pub fn lock(database_url: &str) -> anyhow::Result<Option<DatabaseLock>> {
     }
 }
 
-/// Takes the lock of the file itself, by whatever name it is known, and makes the file when it is missing. SQLite's own
-/// locks are of another kind (fcntl), which this one (flock) does not meet; but they would be lost when a descriptor of
-/// the file is closed, so that this one stays open for as long as SQLite has the file.
+/// Locks the database file, under whatever path it is opened, and creates it if missing. SQLite locks by fcntl, which
+/// does not conflict with this flock. Closing any descriptor of the file would release SQLite's locks, so this one must
+/// stay open while SQLite uses the file.
 fn own_file(path: PathBuf) -> anyhow::Result<Flock<File>> {
     let shown = path.display();
     let mut options = File::options();
@@ -47,7 +49,7 @@ fn own_file(path: PathBuf) -> anyhow::Result<Flock<File>> {
     let file = open_own(&path, options).with_context(|| format!("the database {shown} cannot be opened"))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(held),
-        Err(_) => bail!("another joulemark server uses {shown}, perhaps by another name; stop it first"),
+        Err(_) => bail!("another joulemark server uses {shown}, perhaps under another path; stop it first"),
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_server_on_the_same_file_is_refused_until_the_first_is_gone() {
+    fn a_second_server_on_the_same_file_is_rejected_until_the_first_has_ended() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("a.db").display());
         let held = lock(&url).unwrap();
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_one_server_s_by_whatever_name_it_is_opened() {
+    fn a_file_is_locked_under_every_path_that_leads_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let url = |path: PathBuf| format!("sqlite://{}", path.display());

@@ -1,3 +1,5 @@
+//! The running experiments of a sweep.
+
 use crate::http::access::Caller;
 use crate::http::pages::number;
 use crate::http::problem::Problem;
@@ -6,17 +8,18 @@ use crate::progress::Progress;
 use joulemark_experiment::ExperimentId;
 use joulemark_store::SweepRecord;
 
-/// A run of a sweep that is started and not finished.
-pub struct UnderWay {
+/// A running experiment of a sweep.
+pub struct RunningExperiment {
     pub experiment: ExperimentId,
     pub point: u32,
     pub repeat: u32,
     pub state: &'static str,
-    /// `None` of another node's.
+    /// Progress; `None` on another node.
     progress: Option<Progress>,
 }
 
-impl UnderWay {
+impl RunningExperiment {
+    /// Returns the state, with the cycle if known.
     pub fn phase(&self) -> String {
         let state = self.state.replace('_', " ");
         let cycle = self
@@ -29,11 +32,13 @@ impl UnderWay {
         }
     }
 
+    /// Returns the current token rate as text.
     pub fn tokens_per_second(&self) -> String {
         let tokens = self.progress.as_ref().and_then(|progress| progress.tokens_per_second);
         tokens.map_or_else(|| "–".to_owned(), number::plain)
     }
 
+    /// Returns the current power as text.
     pub fn power(&self) -> String {
         let power_w = self.progress.as_ref().and_then(|progress| progress.power_w);
         power_w.map_or_else(
@@ -43,14 +48,17 @@ impl UnderWay {
     }
 }
 
-/// Returns the runs that are under way.
+/// Returns the running experiments.
 ///
 /// # Errors
-/// Returns a [`Problem`] where the database fails.
-pub async fn under_way((state, _): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Vec<UnderWay>, Problem> {
+/// Returns a [`Problem`] when the database fails.
+pub async fn running_experiments(
+    (state, _): (&AppState, &Caller),
+    sweep: &SweepRecord,
+) -> Result<Vec<RunningExperiment>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
     let running = runs.into_iter().filter(|run| run.state.is_running());
-    let shown = running.map(|run| UnderWay {
+    let shown = running.map(|run| RunningExperiment {
         experiment: run.experiment,
         point: run.placement.point,
         repeat: run.placement.repeat,

@@ -1,16 +1,15 @@
-//! What stands behind a figure in a table: how sure it is, what it must not be taken for, how far the cycles lie apart.
-//! Pure.
+//! Notes that are printed behind a figure: its uncertainty, what it is a mean over, and the spread of its cycles. Pure.
 
 use serde_json::Value;
 
 use super::quantity::brief;
 use joulemark_analysis::metrics::{Group, Metric};
 
-/// Two rates that differ by less say the same.
+/// Relative difference below which two rates count as equal.
 const SAME_RATE: f64 = 0.01;
 const GUESS: &str = "a guess from nameplate power";
 
-/// Returns what is to be said of a figure that is known, without brackets; `None` for nothing.
+/// Returns the note on a known figure, without brackets; `None` when there is nothing to note.
 pub fn note(results: &Value, metric: &Metric) -> Option<String> {
     let of_rate = || match metric.name {
         "output_throughput" => Some("of the whole experiment".to_owned()),
@@ -18,20 +17,20 @@ pub fn note(results: &Value, metric: &Metric) -> Option<String> {
         _ => None,
     };
     let said = of_rate()
-        .or_else(|| yours_of_the_hosts(results, metric.name))
+        .or_else(|| share_of_host(results, metric.name))
         .or_else(|| half_width(results, metric));
     let more = spread(results, metric).into_iter().chain(steady(results, metric));
     let said: Vec<_> = said.into_iter().chain(more).collect();
     (!said.is_empty()).then(|| said.join("; "))
 }
 
-/// Returns whether a figure is the half-width of another one of its group, behind which it is shown.
+/// Returns whether a figure is the half-width of another one of its group; it is then printed behind that one.
 pub fn is_half_width(name: &str, group: &serde_json::Map<String, Value>) -> bool {
     let energy = name.strip_suffix("_uncertainty_j").map(|stem| format!("{stem}_j"));
     energy.is_some_and(|energy| group.contains_key(&energy))
 }
 
-/// Says over what `tokens_per_second` is a mean, and why it is not the experiment's rate.
+/// Returns what `tokens_per_second` is a mean over, and why it differs from the rate of the experiment.
 fn which_mean(results: &Value) -> String {
     let inference = &results["inference"];
     let processes = results["experiment"]["num_processes"].as_u64();
@@ -43,16 +42,16 @@ fn which_mean(results: &Value) -> String {
     let differ = matches!(rates, (Some(mean), Some(whole)) if (mean - whole).abs() > SAME_RATE * whole);
     match processes {
         Some(processes) if processes > 1 => {
-            format!("mean over {processes} processes: what one of them generates beside the others")
+            format!("mean over {processes} processes: the rate of one process while the others run")
         }
         Some(1) if differ => format!(
-            "mean over {cycles} uneven cycles: each counts the same here, in output_throughput the slow ones for longer"
+            "mean over {cycles} uneven cycles, each with the same weight; output_throughput weights them by duration"
         ),
         _ => "mean over processes and cycles".to_owned(),
     }
 }
 
-fn yours_of_the_hosts(results: &Value, name: &str) -> Option<String> {
+fn share_of_host(results: &Value, name: &str) -> Option<String> {
     let (part, domain) = match name {
         "cpu_energy_j" => ("cpu", "package"),
         "dram_energy_j" => ("dram", "dram"),
@@ -65,7 +64,7 @@ fn yours_of_the_hosts(results: &Value, name: &str) -> Option<String> {
         Some(format!("{} ± {} J", brief(energy_j), brief(half_width_j)))
     };
     let (yours, hosts) = (both(part)?, both(&format!("host_{part}"))?);
-    let known = how_known(results, Some(domain));
+    let known = kind_of_interval(results, Some(domain));
     Some(format!("yours {yours} of the host's {hosts}, {known}"))
 }
 
@@ -81,11 +80,15 @@ fn half_width(results: &Value, metric: &Metric) -> Option<String> {
         "host_dram_energy_j" => Some("dram"),
         _ => None,
     };
-    Some(format!("± {} J, {}", brief(half_width_j), how_known(results, domain)))
+    Some(format!(
+        "± {} J, {}",
+        brief(half_width_j),
+        kind_of_interval(results, domain)
+    ))
 }
 
-/// Says what the half-width of a domain, or of all together, is worth: an interval of 95 %, or a guess.
-fn how_known(results: &Value, domain: Option<&str>) -> String {
+/// Returns the nature of the half-width of a domain, or of the total for `None`: a 95 % interval or a guess.
+fn kind_of_interval(results: &Value, domain: Option<&str>) -> String {
     let sources = results["energy"]["sources"].as_array().into_iter().flatten();
     let counted = sources.filter(|source| {
         let of_domain = domain.is_none_or(|domain| source["domain"] == domain);
@@ -108,11 +111,12 @@ fn spread(results: &Value, metric: &Metric) -> Option<String> {
     );
     let of = &results["statistics"][metric.name];
     let interval = of["ci_low"].as_f64().zip(of["ci_high"].as_f64());
-    let interval = interval.map(|(low, high)| format!(", their mean with 95 % from {} to {}", brief(low), brief(high)));
+    let interval =
+        interval.map(|(low, high)| format!(", 95 % interval of the mean from {} to {}", brief(low), brief(high)));
     Some(said + &interval.unwrap_or_default())
 }
 
-/// Says what a headline was while the load was full.
+/// Returns the note on the figure's value in steady state.
 fn steady(results: &Value, metric: &Metric) -> Option<String> {
     let shown = metric.headline.is_some() || metric.has_spread();
     let of = results["steady_state"]
@@ -156,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_your_energy_stands_your_half_width_and_the_hosts_beside_the_hosts() {
+    fn your_energy_is_shown_with_the_hosts_and_each_has_its_half_width() {
         let results = estimated();
         assert_eq!(
             said(&results, "cpu_energy_j").as_deref(),
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_has_an_interval_of_95_percent() {
+    fn a_measured_energy_has_a_95_percent_interval() {
         let mut results = estimated();
         results["energy"]["sources"][0]["method"] = "energy_counter".into();
         assert_eq!(said(&results, "host_cpu_energy_j").as_deref(), Some("± 74.2 J, 95 %"));
@@ -180,27 +184,27 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_over_processes_is_named_as_such() {
+    fn the_note_on_tokens_per_second_says_what_it_is_a_mean_over() {
         let of = |processes, mean, whole| {
             json!({"experiment": {"num_processes": processes}, "cycles": [{}, {}, {}],
                 "inference": {"tokens_per_second": mean, "output_throughput": whole}})
         };
         let said = |results| said(&results, "tokens_per_second").unwrap();
         assert!(said(of(2, 32.0, 63.8)).starts_with("mean over 2 processes: "));
-        assert!(said(of(1, 15.5, 12.2)).starts_with("mean over 3 uneven cycles: "));
+        assert!(said(of(1, 15.5, 12.2)).starts_with("mean over 3 uneven cycles, "));
         assert_eq!(said(of(1, 12.25, 12.2)), "mean over processes and cycles");
         assert_eq!(said(json!({})), "mean over processes and cycles");
     }
 
     #[test]
-    fn the_spread_over_cycles_is_no_half_width() {
+    fn the_spread_over_cycles_is_shown_as_a_standard_deviation() {
         let results = json!({"cycle_sd": {"mean_ttft_ms": 4.25}, "cycles": [{}, {}]});
         let said = said(&results, "mean_ttft_ms");
         assert_eq!(said.as_deref(), Some("standard deviation 4.25 over 2 cycles"));
     }
 
     #[test]
-    fn what_a_figure_was_while_the_load_was_full_stands_behind_it() {
+    fn the_steady_state_value_is_shown_behind_a_figure() {
         let results = json!({"steady_state": {"inference": {"mean_ttft_ms": 4.0, "p99_ttft_ms": 9.0},
             "energy": {"total_energy_j": 12.0, "total_energy_uncertainty_j": 0.5}}});
         assert_eq!(said(&results, "mean_ttft_ms").as_deref(), Some("steady state 4.00"));
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_servers_result_says_nothing_of_what_it_lacks() {
+    fn figures_that_an_older_result_lacks_have_no_note() {
         assert_eq!(
             said(&json!({"energy": {"total_energy_j": 1.0}}), "total_energy_j"),
             None

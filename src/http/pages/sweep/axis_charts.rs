@@ -1,3 +1,5 @@
+//! Charts of metrics along the axes of a sweep.
+
 use joulemark_charts::{Along, AxisLabel, Bar, Bars, Best, Group, Point, Svg, along, bars};
 use serde_json::{Map, Value};
 
@@ -9,25 +11,25 @@ use crate::http::sweeps::view::{Sweep, SweepFigure, SweepRow};
 use joulemark_analysis::metrics::Metric;
 use joulemark_experiment::sweep::SweepMode;
 
-/// Drawn of one axis: values of the other axes that are held.
+/// Maximum number of charts of one axis, one for each combination of the other axes.
 const MAX_GROUPS: usize = 12;
-/// Bars in one chart.
+/// Maximum number of bars in a chart.
 const MAX_BARS: usize = 60;
-/// Along several axes it is the energy of a token that is drawn, unless another figure is asked for.
-const USUAL_FIGURE: &str = "joules_per_output_token";
+/// Metric that is drawn by default when there are several axes.
+const DEFAULT_FIGURE: &str = "joules_per_output_token";
 
-/// Metrics along one axis.
+/// Charts along one axis.
 pub struct AxisView {
-    /// What is drawn, such as "Along batch_size".
+    /// Heading, such as "Along batch_size".
     pub heading: String,
     pub charts: Vec<ChartView>,
-    /// What each metric's best is, in words.
+    /// Sentences on the best value of each metric.
     pub best: Vec<String>,
-    /// Charts that are not drawn.
+    /// Number of charts that are not shown.
     pub left_out: usize,
 }
 
-/// A chart with what its axes do not say; empty where they say all.
+/// A chart with a caption, which may be empty.
 pub struct ChartView {
     pub svg: Svg,
     pub caption: String,
@@ -42,29 +44,29 @@ impl From<Svg> for ChartView {
     }
 }
 
-/// Returns the metric that is drawn along several axes.
+/// Returns the metric to draw when there are several axes.
 ///
 /// # Errors
-/// Returns a [`Problem`] that says what is accepted where the table does not have it.
+/// Returns a [`Problem`] with the accepted metrics when the table does not have the requested one.
 pub fn figure(asked: Option<&str>, metrics: &[&'static Metric]) -> Result<&'static Metric, Problem> {
-    let usual = || {
+    let default = || {
         metrics
             .iter()
-            .find(|metric| metric.name == USUAL_FIGURE)
+            .find(|metric| metric.name == DEFAULT_FIGURE)
             .or(metrics.first())
     };
     let found = match asked {
         Some(name) => metrics.iter().find(|metric| metric.name == name),
-        None => usual(),
+        None => default(),
     };
     found.copied().ok_or_else(|| {
         let names: Vec<_> = metrics.iter().map(|metric| metric.name).collect();
-        let detail = format!("is no metric of the table; accepted are {}", names.join(", "));
+        let detail = format!("is not a metric of the table; accepted are {}", names.join(", "));
         Problem::invalid_parameter("figure", detail)
     })
 }
 
-/// Draws each metric along the only axis, or one metric along each of several, the others held.
+/// Draws every metric along a single axis, or one metric along each of several axes with the others fixed.
 pub fn axis_views(sweep: &Sweep, metrics: &[&'static Metric], figure: &'static Metric) -> Vec<AxisView> {
     let axes = &sweep.summary.axes;
     let numeric: Vec<&String> = axes
@@ -77,12 +79,12 @@ pub fn axis_views(sweep: &Sweep, metrics: &[&'static Metric], figure: &'static M
         (1, false) => vec![along_the_only_axis(sweep, metrics, numeric[0])],
         (1, true) => {
             let name = axes.keys().next().cloned().unwrap_or_default();
-            vec![beside_each_other(sweep, metrics, format!("By {name}"))]
+            vec![by_point(sweep, metrics, format!("By {name}"))]
         }
-        (_, true) => vec![beside_each_other(sweep, &[figure], "Point by point".to_owned())],
+        (_, true) => vec![by_point(sweep, &[figure], "By point".to_owned())],
         (_, false) => numeric
             .into_iter()
-            .map(|axis| along_with_others_held(sweep, figure, axis))
+            .map(|axis| along_with_others_fixed(sweep, figure, axis))
             .collect(),
     }
 }
@@ -126,31 +128,32 @@ fn is_known(table: &[SweepRow], metric: &Metric) -> bool {
     figures.any(|figure| figure.mean.is_some())
 }
 
-/// Draws a chart for each combination of the other axes' values; of values side by side one, for all go together.
-fn along_with_others_held(sweep: &Sweep, metric: &'static Metric, axis: &str) -> AxisView {
+/// Draws one chart for each combination of values of the other axes; in zip mode, where all axes change together, one
+/// chart.
+fn along_with_others_fixed(sweep: &Sweep, metric: &'static Metric, axis: &str) -> AxisView {
     let mut groups: Vec<(String, Vec<Point>)> = Vec::new();
     for row in &sweep.table {
         let Some(point) = point(row, sweep.table.len(), axis, metric) else {
             continue;
         };
-        let held = match sweep.summary.mode {
+        let fixed = match sweep.summary.mode {
             SweepMode::Grid => others(&row.values, axis),
             SweepMode::Zip => String::new(),
         };
-        match groups.iter_mut().find(|(known, _)| *known == held) {
+        match groups.iter_mut().find(|(known, _)| *known == fixed) {
             Some((_, points)) => points.push(point),
-            None => groups.push((held, vec![point])),
+            None => groups.push((fixed, vec![point])),
         }
     }
     let left_out = groups.len().saturating_sub(MAX_GROUPS);
     groups.truncate(MAX_GROUPS);
-    let chart = |(held, points): (String, Vec<Point>)| {
+    let chart = |(fixed, points): (String, Vec<Point>)| {
         let title = format!("{} along {axis}", metric.name);
-        match held.is_empty() {
+        match fixed.is_empty() {
             true => drawn((metric, axis), title, points, None).into(),
             false => ChartView {
-                svg: drawn((metric, axis), format!("{title} with {held}"), points, None),
-                caption: format!("With {held}"),
+                svg: drawn((metric, axis), format!("{title} with {fixed}"), points, None),
+                caption: format!("With {fixed}"),
             },
         }
     };
@@ -187,7 +190,7 @@ fn interval(figure: &SweepFigure) -> Option<(f64, f64)> {
 fn drawn((metric, axis): (&Metric, &str), title: String, points: Vec<Point>, curve: Option<&CurveFigure>) -> Svg {
     along(&Along {
         title,
-        description: "Means over the repeats of each point with their 95 % intervals.".to_owned(),
+        description: "Means over the repeats of each point, with 95 % intervals.".to_owned(),
         x: AxisLabel {
             label: axis.to_owned(),
             unit: unit_of(axis).to_owned(),
@@ -208,11 +211,11 @@ fn drawn((metric, axis): (&Metric, &str), title: String, points: Vec<Point>, cur
 fn best_in_words(metric: &Metric, axis: &str, curve: &CurveFigure) -> String {
     let best = format!("{} {}", number::plain(curve.best), metric.unit);
     let between = match curve.best_at_low.zip(curve.best_at_high) {
-        Some((low, high)) if low < high => format!(" (the best lies between {low} and {high} at 95 %)"),
-        Some(_) => " (at 95 %)".to_owned(),
+        Some((low, high)) if low < high => format!(" (95 % interval of the best: {low} to {high})"),
+        Some(_) => " (95 %)".to_owned(),
         None => String::new(),
     };
-    let knee = curve.knee_at.map(|at| format!(". Above {at} more of it brings little"));
+    let knee = curve.knee_at.map(|at| format!(". Beyond {at} there is little gain"));
     format!(
         "{} is best at {axis} {}: {}{between}{}.",
         metric.name,
@@ -222,13 +225,13 @@ fn best_in_words(metric: &Metric, axis: &str, curve: &CurveFigure) -> String {
     )
 }
 
-fn beside_each_other(sweep: &Sweep, metrics: &[&'static Metric], heading: String) -> AxisView {
+fn by_point(sweep: &Sweep, metrics: &[&'static Metric], heading: String) -> AxisView {
     let known = metrics.iter().filter(|metric| is_known(&sweep.table, metric));
     let chart = |metric: &&'static Metric| {
         let each = sweep.table.iter().filter_map(|row| bar(row, metric)).take(MAX_BARS);
         bars(&Bars {
-            title: format!("{} of each point", metric.name),
-            description: "Means over the repeats of each point with their 95 % intervals.".to_owned(),
+            title: format!("{} by point", metric.name),
+            description: "Means over the repeats of each point, with 95 % intervals.".to_owned(),
             unit: metric.unit.to_owned(),
             groups: vec![Group {
                 label: metric.name.to_owned(),
