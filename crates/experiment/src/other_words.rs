@@ -1,11 +1,11 @@
-//! The words that other tools have for the fields of an experiment, so that whoever brings a configuration of theirs is
-//! told ours. Reads no value: what is wrong with those is said where the fields are read.
+//! Names that other tools give to the fields of an experiment, for the errors that answer their configurations. Values
+//! are not read here: problems with them are noted where the fields are read.
 
 use serde_json::{Map, Value};
 
 use super::field::{FieldProblem, MAX_PROBLEMS, is_near, pointer, unknown};
 
-/// A field here, and what other tools call it.
+/// Fields of an experiment, each with the names that other tools use for it.
 const WORDS: &[(&str, &[&str])] = &[
     ("config_name", &["experiment_name", "run_name", "name", "title"]),
     (
@@ -215,7 +215,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("callback_url", &["callback", "webhook", "webhook_url", "notify_url"]),
 ];
 
-/// What describes several experiments.
+/// Keys that describe several experiments.
 const OF_MANY: [&str; 8] = [
     "study",
     "study_name",
@@ -227,12 +227,12 @@ const OF_MANY: [&str; 8] = [
     "configs",
 ];
 
-/// How deep a configuration's groups of fields are followed.
+/// Maximum depth to which nested objects of a configuration are searched.
 const MAX_DEPTH: usize = 4;
 
-/// Notes every key of the object at `base` that is not in `known`: of each our name for it, or that there is no field like
-/// it; of a group of fields the same for each of its own. All that is known is listed once, with the first that has no
-/// other hint.
+/// Notes every key of the object at `base` that is not in `known`: our name for it, or that there is no similar field.
+/// For an unknown object this is done for each of its keys. The list of known fields is appended once, to the first
+/// problem that names no other field.
 pub fn note_unknown(object: &Map<String, Value>, base: &str, known: &[&str], problems: &mut Vec<FieldProblem>) {
     let mut notes = Notes {
         known,
@@ -245,11 +245,12 @@ pub fn note_unknown(object: &Map<String, Value>, base: &str, known: &[&str], pro
     }
 }
 
+/// The problems of one object while they are collected.
 struct Notes<'a> {
     known: &'a [&'a str],
-    /// Taken when it is said.
+    /// The list of known fields, until it is used.
     list: Option<String>,
-    /// Where it was said that a submission is one experiment.
+    /// Pointer to the key for which it was explained that a submission is one experiment.
     of_many: Option<String>,
     problems: &'a mut Vec<FieldProblem>,
 }
@@ -274,7 +275,7 @@ impl Notes<'_> {
             self.say(at, format!("is not a known field; here it is `{name}`"));
         } else {
             let list = self.list.take().filter(|_| depth == 0).unwrap_or_default();
-            self.say(at, format!("is not a known field, and there is none like it.{list}"));
+            self.say(at, format!("is not a known field, and there is no similar one.{list}"));
         }
     }
 
@@ -282,7 +283,7 @@ impl Notes<'_> {
         let detail = match &self.of_many {
             Some(said_at) => format!("is not a known field; see {said_at}"),
             None => {
-                "is not a known field: one submission is one experiment. Write each to a file of its own and submit \
+                "is not a known field: one submission is one experiment. Write each experiment to its own file and submit \
                      them all, such as `joulemark submit a.yaml b.yaml`"
                     .to_owned()
             }
@@ -296,10 +297,10 @@ impl Notes<'_> {
     }
 }
 
-/// Returns the path of the field that other tools call so, or that is called so in another place.
+/// Returns the path of the field with this name, here or in other tools; `None` where there is none.
 fn ours(key: &str, depth: usize) -> Option<&'static str> {
     let word = key.rsplit('.').next().unwrap_or(key).to_lowercase().replace('-', "_");
-    // Within a group a name may be anything's.
+    // Within a nested object, `name` can mean anything.
     if depth > 0 && word == "name" {
         return None;
     }
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_in_another_tools_words_is_told_ours() {
+    fn a_name_of_another_tool_is_answered_with_ours() {
         let said = said(&json!({
             "config_name": "old-words", "model_name": "m.gguf", "max_input_tokens": 32, "max_new_tokens": 16,
             "num_input_prompts": 4, "random_seed": 42, "batching": {"strategy": "static", "batch_size": 2},
@@ -364,7 +365,7 @@ mod tests {
             "/decoder/typical_p",
             "/decoder/penalty_alpha",
         ] {
-            assert!(detail(&said, pointer).contains("none like it"), "{said:#?}");
+            assert!(detail(&said, pointer).contains("no similar one"), "{said:#?}");
         }
         let all = said
             .iter()
