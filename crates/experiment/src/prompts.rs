@@ -35,8 +35,8 @@ pub struct DatasetPrompts {
     pub count: Option<u32>,
 }
 
-/// Prompts of random tokens from the model's vocabulary, without chat template, for exact prompt lengths. A server gets
-/// texts made of tokens of the built-in set `mixed-512`.
+/// Prompts of random tokens from the model's vocabulary, without chat template, for exact prompt lengths. For a server,
+/// tokens are drawn from those that occur in the built-in set `mixed-512`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticPrompts {

@@ -233,7 +233,8 @@ fields! {
         #[serde(default)]
         Option<Slo> = None, "Service level objectives, a JSON object.";
 
-    /// Number of warm-up iterations before the cycles. Each runs the first prompts and is not measured. Default 3.
+    /// Number of warm-up iterations before the cycles. Each runs `batch_size` prompts in each rank and is not measured.
+    /// Default 3.
     warmup_iterations: u32 [minimum = 0, maximum = 1000] =>
         /// Number of warm-up iterations before the cycles; they are not measured.
         u32 = RECOMMENDED_WARMUPS, "Warm-up iterations before the cycles.";

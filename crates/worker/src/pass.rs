@@ -1,5 +1,5 @@
-//! One pass of a rank over its requests: which are with the engine, which wait for it, and since when. Owns the order and the
-//! times; leaves to the runner what it takes to answer one.
+//! One pass of a rank over its requests: which are running, which wait, and since when. Owns their order and times; how
+//! one is answered is left to the runner.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use super::runner::{Outcome, Runner};
 use super::together::begin_together;
 use crate::inference::EngineError;
 
-/// Whether a rank has nothing to do until its next request is due: then silence is no stall.
+/// A flag that is set while a rank waits for its next request to be due, so that silence does not count as a stall.
 #[derive(Clone, Debug, Default)]
 pub struct Idle(Arc<AtomicBool>);
 
 impl Idle {
+    /// Returns whether the rank is waiting.
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -32,7 +33,7 @@ impl Idle {
     }
 }
 
-/// A request that was due, and when the sender came to it.
+/// A request that has become due, and how late the sender was.
 #[derive(Clone, Copy, Debug)]
 struct Came {
     due: Monotonic,
@@ -46,11 +47,11 @@ impl Came {
     }
 }
 
-/// Runs `prompts` with `concurrency` requests in flight, of which the engine has `batch_size` at once, always or in waves; each
-/// prompt is taken when its turn comes. Results in the prompts' order.
+/// Runs `prompts` with `concurrency` requests in flight, of which the engine has at most `batch_size`, continuously or
+/// in waves. Each prompt is generated when its turn comes. Returns the results in the order of the prompts.
 ///
 /// # Errors
-/// [`EngineError`] of the first request that fails the experiment.
+/// Returns the [`EngineError`] of the first request that fails the experiment.
 pub async fn closed<R: Runner>(
     runner: &R,
     spec: &Spec,
@@ -94,11 +95,12 @@ pub async fn closed<R: Runner>(
     Ok(results)
 }
 
-/// Runs a request at each time of `schedule`, counted from `start`, with the rank's prompts in order and again from the first
-/// once they run out. Those that the engine does not take yet wait in order of arrival. Results in that order.
+/// Runs a request at each time of `schedule`, counted from `start`, with the rank's prompts in order, beginning again
+/// when they are used up. Requests that the engine cannot take yet wait in order of arrival. Returns the results in
+/// that order.
 ///
 /// # Errors
-/// [`EngineError`] of the first request that fails the experiment.
+/// Returns the [`EngineError`] of the first request that fails the experiment.
 pub async fn when_due<R: Runner>(
     runner: &R,
     spec: &Spec,
@@ -137,7 +139,7 @@ pub async fn when_due<R: Runner>(
     Ok(results.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-/// Runs one request; its latencies begin when it came.
+/// Runs one request; its latencies are counted from when it was due.
 async fn run<R: Runner>(runner: &R, prompt: R::Prompt, came: Option<Came>) -> Result<Outcome, EngineError> {
     let outcome = runner.run(prompt).await?;
     Ok(match (outcome, came) {
@@ -150,8 +152,8 @@ async fn run<R: Runner>(runner: &R, prompt: R::Prompt, came: Option<Came>) -> Re
     })
 }
 
-/// Sends each moment when it has come, from a thread of its own: the runtime's timer counts whole milliseconds. The channel is
-/// closed when nothing more comes.
+/// Sends each time when it is due, from a separate thread, because the runtime's timer has a resolution of a
+/// millisecond. The channel is closed after the last one.
 fn send_when_due(start: Monotonic, schedule: Schedule) -> mpsc::UnboundedReceiver<Monotonic> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let wait_for = move |sec: f64| {
