@@ -1,4 +1,4 @@
-//! A metric along an axis, such as energy a token along a power limit, with its best place and its knee.
+//! A metric along an axis, such as energy per token along a power limit, with its optimum and its knee.
 
 use std::fmt::Write;
 
@@ -17,18 +17,18 @@ pub struct Along {
     pub y: AxisLabel,
     pub points: Vec<Point>,
     pub best: Option<Best>,
-    /// The place beyond which more of x gains little.
+    /// The value of x beyond which a larger x gains little.
     pub knee: Option<f64>,
 }
 
-/// The place of the best value along the axis, with its interval.
+/// The value of x at which the metric is best, with its interval.
 #[derive(Clone, Debug)]
 pub struct Best {
     pub x: f64,
     pub interval: Option<(f64, f64)>,
 }
 
-/// A place that is marked across the plot.
+/// A value of x that is marked with a vertical line.
 struct Marked {
     x: f64,
     interval: Option<(f64, f64)>,
@@ -36,7 +36,7 @@ struct Marked {
     said: String,
 }
 
-/// Draws the points of a metric joined in the order of the axis, with the best place and the knee marked.
+/// Draws the points of a metric, joined in the order of the axis, with the optimum and the knee marked.
 pub fn along(along: &Along) -> Svg {
     let head = |height| Head {
         chart: "along",
@@ -81,14 +81,14 @@ pub fn along(along: &Along) -> Svg {
     canvas.finish(&head(bottom))
 }
 
-/// Returns whether the points, in ascending order, span so much that a logarithmic axis shows them better, as with
+/// Returns whether the points, in ascending order, span so much that a logarithmic axis shows them better, as for
 /// concurrency limits that double.
 fn wide(points: &[&Point]) -> bool {
     let ends = points.first().zip(points.last()).map(|(first, last)| (first.x, last.x));
     ends.is_some_and(|(low, high)| number::usable_log(low) && high > 10.0 * low)
 }
 
-/// Returns the places that are to be marked.
+/// Returns the values of x to mark.
 fn marked(along: &Along) -> Vec<Marked> {
     let unit = &along.x.unit;
     let best = along.best.as_ref().filter(|best| number::usable(best.x)).map(|best| {
@@ -117,7 +117,8 @@ fn marked(along: &Along) -> Vec<Marked> {
     best.into_iter().chain(knee).collect()
 }
 
-/// Draws a vertical line, where the axis holds its place, with its interval shaded and its name above the plot, in a row of its own.
+/// Draws a vertical line, where its value lies on the axis, with its interval shaded and its name above the plot, in
+/// its own row.
 fn draw_marked(canvas: &mut Canvas, axes: &Axes, area: &Area, top: f64, marked: &Marked) {
     if !(axes.x.from..=axes.x.to).contains(&marked.x) {
         return;

@@ -1,4 +1,4 @@
-//! Spans of time in rows.
+//! Gantt charts: spans of time in rows.
 
 use crate::axis::Axis;
 use crate::frame::{self, Area, RIGHT, WIDTH};
@@ -7,7 +7,7 @@ use crate::number::{self, TimeUnit};
 use crate::svg::{Canvas, Head, Svg};
 use crate::text;
 
-/// The number of rows that are drawn.
+/// Maximum number of rows that are drawn.
 const MAX_ROWS: usize = 400;
 
 /// Spans of time in rows.
@@ -48,7 +48,7 @@ pub enum SpanKind {
 impl SpanKind {
     const ALL: [Self; 4] = [Self::Queued, Self::Prefill, Self::Decode, Self::Failed];
 
-    /// Returns the class and the name of the kind.
+    /// Returns the CSS class and the name of the kind.
     fn class_and_name(self) -> (&'static str, &'static str) {
         match self {
             Self::Queued => ("jm-queued", "queued"),
@@ -59,7 +59,7 @@ impl SpanKind {
     }
 }
 
-/// Draws spans in rows; says how many rows after the four hundredth were left out.
+/// Draws spans in rows. After 400 rows, the rest are left out, and their number is stated.
 pub fn gantt(gantt: &Gantt) -> Svg {
     let (title, description) = (&gantt.title, &gantt.description);
     let head = |height| Head {
@@ -136,11 +136,11 @@ fn legend_items(rows: &[Row], fill: &str) -> Vec<(Sample, String)> {
     items.collect()
 }
 
-/// Where a span is drawn.
+/// Position and style of a span.
 struct SpanPlace<'a> {
     time: &'a Axis,
     unit: TimeUnit,
-    /// The middle of its row.
+    /// Vertical centre of its row.
     y: f64,
     height: f64,
     fill: &'a str,
@@ -164,7 +164,7 @@ fn draw_span(canvas: &mut Canvas, place: &SpanPlace<'_>, row: &Row, span: &Span)
     frame::block(canvas, &class, hatching, [x, top, (end - x).max(1.0), height], &said);
 }
 
-/// Returns the title of the axis of time, with the count of rows that are not drawn.
+/// Returns the title of the time axis, with the number of rows that are left out.
 fn time_title(rows: usize, unit: &str) -> String {
     let time = frame::titled("time", unit);
     match rows.saturating_sub(MAX_ROWS) {

@@ -15,7 +15,8 @@ pub const MAX_NAME_CHARS: usize = 100;
 
 /// Characters that are invisible although their category is that of letters, marks or symbols: joiners, fillers,
 /// unwritten vowels, variation selectors, the empty Braille cell, the empty note head.
-/// `Default_Ignorable_Code_Point` of <https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>, and blank symbols.
+/// `Default_Ignorable_Code_Point` of <https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>, and blank
+/// symbols.
 const BLANK: [RangeInclusive<char>; 12] = [
     '\u{34f}'..='\u{34f}',
     '\u{115f}'..='\u{1160}',
