@@ -33,7 +33,7 @@ struct Marked {
     x: f64,
     interval: Option<(f64, f64)>,
     class: &'static str,
-    said: String,
+    caption: String,
 }
 
 /// Draws the points of a metric, joined in the order of the axis, with the optimum and the knee marked.
@@ -77,7 +77,7 @@ pub fn along(along: &Along) -> Svg {
     for point in points {
         axes.draw(&mut canvas, point, (&along.x, &along.y));
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
@@ -93,25 +93,25 @@ fn marked(along: &Along) -> Vec<Marked> {
     let unit = &along.x.unit;
     let best = along.best.as_ref().filter(|best| number::usable(best.x)).map(|best| {
         let interval = number::usable_interval(best.interval);
-        let mut said = format!("best: {}", number::with_unit(&number::measured(best.x, interval), unit));
+        let mut caption = format!("best: {}", number::with_unit(&number::measured(best.x, interval), unit));
         if let Some((low, high)) = interval {
             let [low, high] = [low, high].map(|end| number::measured(end, interval));
-            said += &format!(" ({low} to {high})");
+            caption += &format!(" ({low} to {high})");
         }
         Marked {
             x: best.x,
             interval,
             class: "jm-best",
-            said,
+            caption,
         }
     });
     let knee = along.knee.filter(|knee| number::usable(*knee)).map(|knee| {
-        let said = format!("knee: {}", number::with_unit(&number::brief(knee), unit));
+        let caption = format!("knee: {}", number::with_unit(&number::brief(knee), unit));
         Marked {
             x: knee,
             interval: None,
             class: "jm-knee",
-            said,
+            caption,
         }
     });
     best.into_iter().chain(knee).collect()
@@ -133,10 +133,10 @@ fn draw_marked(canvas: &mut Canvas, axes: &Axes, area: &Area, top: f64, marked: 
             .at("y", area.top);
         tag.at("width", high - low)
             .at("height", area.bottom - area.top)
-            .titled(&marked.said);
+            .titled(&marked.caption);
     }
     canvas.line(marked.class, (x, top + 20.0), (x, area.bottom));
-    let said = text::fit(&marked.said, area.right - area.left);
-    let centre = text::centred(x, text::width(&said), (0.0, WIDTH));
-    canvas.text("jm-label jm-middle jm-over", (centre, top + 16.0), &said);
+    let caption = text::fit(&marked.caption, area.right - area.left);
+    let centre = text::centred(x, text::width(&caption), (0.0, WIDTH));
+    canvas.text("jm-label jm-middle jm-over", (centre, top + 16.0), &caption);
 }

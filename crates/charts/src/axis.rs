@@ -123,11 +123,11 @@ pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)>
 
 /// Minimum range of an axis as a share of its largest value, so that the noise of a nearly constant line does not look
 /// like a trend.
-const LEAST_SHARE: f64 = 0.05;
+const MIN_RANGE_SHARE: f64 = 0.05;
 
 /// Widens a range to at least a twentieth of its largest value.
 pub(crate) fn steadied((low, high): (f64, f64)) -> (f64, f64) {
-    let least = LEAST_SHARE * low.abs().max(high.abs());
+    let least = MIN_RANGE_SHARE * low.abs().max(high.abs());
     let missing = (least - (high - low)).max(0.0) / 2.0;
     (low - missing, high + missing)
 }

@@ -133,7 +133,7 @@ fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, 
         canvas.text("jm-tick", (axis.at(0.0) + 8.0, middle + 5.0), "unknown");
         return;
     }
-    let said = said(bar, common.unit);
+    let tooltip = tooltip(bar, common.unit);
     let (from, to) = (axis.at(bar.value.min(0.0)), axis.at(bar.value.max(0.0)));
     let class = format!("jm-bar {}", legend::series(series));
     let hatching = bar.estimated.then_some(common.fill.as_str());
@@ -142,7 +142,7 @@ fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, 
         &class,
         hatching,
         [from, middle - 9.0, (to - from).max(1.0), 18.0],
-        &said,
+        &tooltip,
     );
     let mut end = to;
     if let Some((low, high)) = number::usable_interval(bar.interval) {
@@ -153,20 +153,20 @@ fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, 
 }
 
 /// Returns the tooltip of a bar.
-fn said(bar: &Bar, unit: &str) -> String {
-    let mut said = format!("{}: {}", bar.label, number::with_unit(&shown(bar), unit));
+fn tooltip(bar: &Bar, unit: &str) -> String {
+    let mut tooltip = format!("{}: {}", bar.label, number::with_unit(&shown(bar), unit));
     let interval = number::usable_interval(bar.interval);
     if let Some((low, high)) = interval {
-        said += &format!(
+        tooltip += &format!(
             ", {} to {}",
             number::measured(low, interval),
             number::measured(high, interval)
         );
     }
     if bar.estimated {
-        said += ", estimated";
+        tooltip += ", estimated";
     }
-    said
+    tooltip
 }
 
 /// Returns the value as text, as it is written next to the bar.

@@ -82,7 +82,7 @@ pub fn distribution(distribution: &Distribution) -> Svg {
     for (index, curve) in curves.iter().enumerate().filter(|(_, curve)| !curve.values.is_empty()) {
         curve.draw(&mut canvas, index, (&across, &up), unit);
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 

@@ -79,7 +79,7 @@ impl Area {
     }
 
     /// Writes the position of the plot as data attributes, for scripts.
-    pub fn tell(&self, canvas: &mut Canvas) {
+    pub fn write_position(&self, canvas: &mut Canvas) {
         canvas.data("left", self.left);
         canvas.data("right", self.right);
         canvas.data("top", self.top);

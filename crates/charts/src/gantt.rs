@@ -115,7 +115,7 @@ pub fn gantt(gantt: &Gantt) -> Svg {
     }
     canvas.data("from-sec", gantt.from_sec);
     canvas.data("to-sec", gantt.to_sec);
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
@@ -154,14 +154,14 @@ fn draw_span(canvas: &mut Canvas, place: &SpanPlace<'_>, row: &Row, span: &Span)
     );
     let (class, name) = span.kind.class_and_name();
     let [from, to] = [span.from_sec, span.to_sec].map(|sec| number::moment(sec, place.unit, 0.01));
-    let mut said = format!("{}, {name}: {from} to {to} {}", row.label, place.unit.label());
+    let mut tooltip = format!("{}, {name}: {from} to {to} {}", row.label, place.unit.label());
     if !span.label.is_empty() {
-        said += &format!(", {}", span.label);
+        tooltip += &format!(", {}", span.label);
     }
     let class = format!("jm-span {class}");
     let hatching = (span.kind == SpanKind::Failed).then_some(place.fill);
     let (top, height) = (place.y - place.height * 0.4, place.height * 0.8);
-    frame::block(canvas, &class, hatching, [x, top, (end - x).max(1.0), height], &said);
+    frame::block(canvas, &class, hatching, [x, top, (end - x).max(1.0), height], &tooltip);
 }
 
 /// Returns the title of the time axis, with the number of rows that are left out.

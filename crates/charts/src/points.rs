@@ -83,10 +83,10 @@ impl Axes {
     pub fn draw(&self, canvas: &mut Canvas, point: &Point, labels: (&AxisLabel, &AxisLabel)) {
         let (x, y) = (self.x.at(point.x), self.y.at(point.y));
         let href = point.href.as_deref().filter(|href| is_link(href));
-        let said = said(point, labels);
+        let tooltip = tooltip(point, labels);
         if let Some(href) = href {
             canvas.has_links();
-            canvas.tag("a").set("href", href).open_titled(&said);
+            canvas.tag("a").set("href", href).open_titled(&tooltip);
         }
         for (from, to) in self.whiskers(point) {
             frame::whisker(canvas, from, to);
@@ -114,7 +114,7 @@ impl Axes {
         if href.is_some() {
             tag.end();
         } else {
-            tag.titled(&said);
+            tag.titled(&tooltip);
         }
         if href.is_some() {
             canvas.close("a");
@@ -129,22 +129,22 @@ fn is_link(href: &str) -> bool {
 }
 
 /// Returns the tooltip of a point: its label, and both values with their intervals.
-fn said(point: &Point, labels: (&AxisLabel, &AxisLabel)) -> String {
+fn tooltip(point: &Point, labels: (&AxisLabel, &AxisLabel)) -> String {
     let value = |label: &AxisLabel, value, interval| {
         let interval = number::usable_interval(interval);
-        let mut said = format!(
+        let mut tooltip = format!(
             "{} {}",
             label.label,
             number::with_unit(&number::measured(value, interval), &label.unit)
         );
         if let Some((low, high)) = interval {
-            said += &format!(
+            tooltip += &format!(
                 " ({} to {})",
                 number::measured(low, interval),
                 number::measured(high, interval)
             );
         }
-        said
+        tooltip
     };
     let (x, y) = (
         value(labels.0, point.x, point.x_interval),

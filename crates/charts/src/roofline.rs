@@ -90,7 +90,7 @@ pub fn roofline(roofline: &Roofline) -> Svg {
     }
     for (index, point) in points.iter().enumerate() {
         // Its share of the limit is left out, because it is only meaningful where the point is a single phase.
-        let said = format!(
+        let tooltip = format!(
             "{}: {}, {} FLOP/B",
             point.label,
             flops(point.flops_per_sec),
@@ -102,12 +102,12 @@ pub fn roofline(roofline: &Roofline) -> Svg {
         tag.at("cx", at(point).0)
             .at("cy", at(point).1)
             .at("r", 6.0)
-            .titled(&said);
+            .titled(&tooltip);
     }
     for point in &points {
         labels.draw(&mut canvas, at(point), &text::fit(&point.label, 300.0));
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
@@ -143,12 +143,12 @@ fn draw_roof(canvas: &mut Canvas, roof: Roof, (x, y): (&Axis, &Axis), labels: &m
         .map(|(x, y)| format!("{} {}", Coordinate(x), Coordinate(y)))
         .join("L");
     let (peak, bandwidth) = (flops(roof.peak), format!("{}B/s", spaced(roof.bandwidth)));
-    let said = format!("{peak}, {bandwidth}, ridge at {} FLOP/B", number::brief(roof.ridge()));
+    let tooltip = format!("{peak}, {bandwidth}, ridge at {} FLOP/B", number::brief(roof.ridge()));
     canvas
         .tag("path")
         .set("class", "jm-roof")
         .set("d", &format!("M{d}"))
-        .titled(&said);
+        .titled(&tooltip);
     let peak = format!("peak {peak}");
     let place = (to.0 - 4.0, to.1 - 8.0);
     canvas.text("jm-tick jm-end jm-over", place, &peak);

@@ -66,7 +66,7 @@ pub fn scatter(scatter: &Scatter) -> Svg {
     for point in front.iter().chain(behind) {
         labels.draw(&mut canvas, at(point), &point.label);
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 

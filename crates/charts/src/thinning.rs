@@ -52,14 +52,14 @@ pub(crate) fn thinned(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> 
         if (broken || begin > 0) && !kept.is_empty() {
             kept.push((column[begin].0, f64::NAN));
         }
-        keep(column, begin, end, &mut kept);
+        append_extremes(column, begin, end, &mut kept);
         broken = end + 1 < column.len();
     }
     kept
 }
 
 /// Appends the first, the last, the smallest and the largest point of a column, in the order of time.
-fn keep(column: &[(f64, f64)], begin: usize, end: usize, kept: &mut Vec<(f64, f64)>) {
+fn append_extremes(column: &[(f64, f64)], begin: usize, end: usize, kept: &mut Vec<(f64, f64)>) {
     let (mut lowest, mut highest) = (begin, begin);
     for (index, (_, y)) in column.iter().enumerate().filter(|(_, (_, y))| y.is_finite()) {
         if *y < column[lowest].1 {

@@ -73,7 +73,7 @@ pub fn timeline(timeline: &Timeline) -> Svg {
     let bottom = area.horizontal(&mut canvas, &time, &frame::titled("time", unit.label()));
     canvas.data("from-sec", timeline.from_sec);
     canvas.data("to-sec", timeline.to_sec);
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 

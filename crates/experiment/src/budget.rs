@@ -76,7 +76,7 @@ impl Spec {
     /// runs all its prompts.
     fn requests_by_chance(&self) -> Option<u64> {
         let load = self.load.as_ref().filter(|load| load.comes_by_itself())?;
-        let requests = load.most_requests().filter(|_| self.num_processes > 1)?;
+        let requests = load.max_requests().filter(|_| self.num_processes > 1)?;
         Some(requests.into())
     }
 
@@ -107,7 +107,7 @@ impl Spec {
 
     /// Returns the maximum number of passes over all prompts in a cycle; the last one may be incomplete.
     fn passes(&self) -> Option<u64> {
-        Some(match self.load.as_ref().and_then(Load::most_requests) {
+        Some(match self.load.as_ref().and_then(Load::max_requests) {
             Some(requests) => u64::from(requests).div_ceil(u64::from(self.prompt_count()?.max(1))),
             None => self.copies(),
         })

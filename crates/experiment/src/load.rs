@@ -15,7 +15,7 @@ const MAX_CONCURRENCY: u32 = 100_000;
 const MAX_RATE: f64 = 10_000.0;
 const MAX_DURATION_SEC: f64 = 86_400.0;
 /// Natural logarithm of 10^12: an estimated maximum is exceeded in fewer than one of 10^12 cycles.
-const SURE: f64 = 27.631_021_115_928_547;
+const CERTAINTY: f64 = 27.631_021_115_928_547;
 const BURSTINESS: (f64, f64) = (0.01, 100.0);
 const ACCEPTED: &str = "{\"closed\": {\"concurrency\": N}}, {\"open\": {\"rate_per_sec\": R, \"requests\": N}} or \
      {\"replay\": {\"file\": NAME}}";
@@ -279,9 +279,9 @@ impl Load {
     }
 
     /// Returns the maximum number of requests of a cycle, over all ranks; `None` where there are as many as prompts.
-    pub fn most_requests(&self) -> Option<u32> {
+    pub fn max_requests(&self) -> Option<u32> {
         match self {
-            Self::Open { open } => Some(open.most_requests()),
+            Self::Open { open } => Some(open.max_requests()),
             _ => self.requests(),
         }
     }
@@ -303,7 +303,7 @@ impl Load {
 impl OpenLoad {
     /// Returns the maximum number of requests of a cycle. With a duration, fewer than one of 10^12 cycles would exceed
     /// it; in such a cycle, no more requests are sent.
-    pub fn most_requests(&self) -> u32 {
+    pub fn max_requests(&self) -> u32 {
         let mean = self.duration_sec.unwrap_or(0.0) * self.rate_per_sec;
         let shape = match (self.requests, self.arrivals) {
             (Some(requests), _) => return requests,
@@ -312,14 +312,14 @@ impl OpenLoad {
             (None, Arrivals::Gamma) => self.burstiness.unwrap_or(1.0),
         };
         // The sum of n gaps has a gamma distribution of shape n · `shape`; Chernoff's bound of its lower tail.
-        let is_sure = |n: f64| shape * (n * libm::log(n / mean) - n + mean) >= SURE;
+        let is_certain = |n: f64| shape * (n * libm::log(n / mean) - n + mean) >= CERTAINTY;
         let (mut below, mut above) = (mean, mean + 1.0);
-        while !is_sure(above) {
+        while !is_certain(above) {
             (below, above) = (above, above * 2.0);
         }
         while above - below > 0.5 {
             let middle = f64::midpoint(below, above);
-            match is_sure(middle) {
+            match is_certain(middle) {
                 true => above = middle,
                 false => below = middle,
             }
@@ -464,7 +464,7 @@ mod tests {
 
     #[test]
     fn the_maximum_of_requests_is_practically_never_exceeded() {
-        let most = |load: Value| asked(json!({"open": load})).unwrap().unwrap().most_requests().unwrap();
+        let most = |load: Value| asked(json!({"open": load})).unwrap().unwrap().max_requests().unwrap();
         let of = |arrivals: &str, burstiness: Value| {
             most(json!({"rate_per_sec": 10, "duration_sec": 10, "arrivals": arrivals, "burstiness": burstiness}))
         };

@@ -109,8 +109,7 @@ impl SyntheticPrompts {
         let input_length = input_length.ok()?;
         let mean = input_length.as_ref().map(TokenLength::rounded_mean);
         if let (Some(mean), Some(given)) = (mean, input_tokens.filter(|given| Some(*given) != mean)) {
-            let detail =
-                format!("is {given}, but input_length is given; accepted is its mean, {mean}, or leave it out");
+            let detail = format!("is {given}, but input_length is given; accepted is its mean, {mean}, or nothing");
             fields.problem("input_tokens", detail);
             return None;
         }

@@ -104,7 +104,7 @@ fn read_line(
     if !has_prompt && line.max_output_tokens.is_some() {
         fields.problem(
             "output_length",
-            "is given in a line without a prompt; accepted is it only together with prompt, messages or input_length",
+            "is given in a line without a prompt; leave it out, or add prompt, messages or input_length",
         );
     }
     if problems.len() > noted {

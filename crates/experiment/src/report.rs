@@ -111,9 +111,9 @@ pub struct CycleSpread {
 pub struct Timing {
     /// From the claim until the first rank begins to load the model.
     pub claim_to_load_start_sec: Option<f64>,
-    /// Loading the model.
+    /// Time for loading the model.
     pub load_sec: f64,
-    /// Warm-up iterations.
+    /// Time for the warm-up iterations.
     pub warm_up_sec: f64,
     /// Time for which the workers idled with the model in memory, for the loaded baseline.
     #[serde(default)]
@@ -328,7 +328,7 @@ pub struct Report {
     /// The load, and whether the engine kept up; null in results of earlier versions.
     #[serde(default)]
     pub load_report: Option<OfferedReport>,
-    /// The part of the cycles in which the load was complete; null in results of earlier versions.
+    /// The steady state of the cycles, without ramp-up and drain; null in results of earlier versions.
     #[serde(default)]
     pub steady_state: Option<Box<SteadyState>>,
     /// What was repeated for the statistics, and which cycles were disturbed; null in results of earlier versions.

@@ -15,7 +15,7 @@ pub struct Requirements {
     /// `cuda` or `cpu`.
     pub device: Device,
     pub num_processes: u32,
-    /// UUIDs of exactly these GPUs; empty where any will do.
+    /// UUIDs of the GPUs that the experiment must have; empty where any will do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<String>,
     pub gpu_count: u32,

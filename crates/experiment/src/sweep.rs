@@ -209,7 +209,7 @@ impl SweepRequest {
 }
 
 /// Minimum number of values for a bisection; with fewer, it saves no runs.
-const FEWEST_TO_BISECT: usize = 4;
+const MIN_VALUES_TO_BISECT: usize = 4;
 
 /// Notes the problems of the goal.
 fn check_goal(sweep: &SweepRequest, fields: &mut Fields<'_>) {
@@ -234,7 +234,7 @@ impl SweepRequest {
         Some(match goal.method {
             GoalMethod::Grid => SearchMethod::Grid,
             GoalMethod::Bisection => SearchMethod::Bisection,
-            GoalMethod::Auto if values >= FEWEST_TO_BISECT => SearchMethod::Bisection,
+            GoalMethod::Auto if values >= MIN_VALUES_TO_BISECT => SearchMethod::Bisection,
             GoalMethod::Auto => SearchMethod::Grid,
         })
     }

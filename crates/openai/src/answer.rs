@@ -2,7 +2,7 @@ use joulemark_measurement::clock::Monotonic;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::chunk::{self, Counts, Said};
+use crate::chunk::{self, Counts, ParsedObject};
 use crate::connection::ReadTime;
 use crate::event_stream::{Event, EventStream};
 use crate::failure::{Failure, FailureReason};
@@ -228,10 +228,10 @@ impl Reading {
         Ok(())
     }
 
-    fn take(&mut self, said: &Said) {
-        self.note(said);
-        let has_text = !(said.reasoning.is_empty() && said.answer.is_empty()) || said.has_tool_call;
-        let tokens = self.new_tokens(said, has_text);
+    fn take(&mut self, parsed: &ParsedObject) {
+        self.note(parsed);
+        let has_text = !(parsed.reasoning.is_empty() && parsed.answer.is_empty()) || parsed.has_tool_call;
+        let tokens = self.new_tokens(parsed, has_text);
         if has_text || tokens.is_some_and(|tokens| tokens > 0) {
             self.is_counted = tokens.is_some();
             self.note_token();
@@ -243,21 +243,21 @@ impl Reading {
                     tokens,
                 });
             }
-        } else if said.finish_reason.as_deref().is_some_and(|reason| reason != LENGTH) {
+        } else if parsed.finish_reason.as_deref().is_some_and(|reason| reason != LENGTH) {
             self.note_token();
         }
-        if !said.answer.is_empty() || said.has_tool_call {
+        if !parsed.answer.is_empty() || parsed.has_tool_call {
             self.first_answer_at.get_or_insert(self.read.at);
         }
     }
 
     /// Returns the number of tokens that an object adds by the server's running count; `None` where there is no running
     /// count.
-    fn new_tokens(&mut self, said: &Said, has_text: bool) -> Option<u32> {
+    fn new_tokens(&mut self, parsed: &ParsedObject, has_text: bool) -> Option<u32> {
         // A count after chunks without one, or without a choice, is that of the whole answer. A count of 0 in an object
         // with text is not a running count.
-        let is_running = |output: &u32| self.is_counted && said.has_choice && (*output > 0 || !has_text);
-        let output = said.counts.output.filter(is_running)?;
+        let is_running = |output: &u32| self.is_counted && parsed.has_choice && (*output > 0 || !has_text);
+        let output = parsed.counts.output.filter(is_running)?;
         let tokens = output.saturating_sub(self.counted);
         self.counted = self.counted.max(output);
         Some(tokens)
@@ -269,18 +269,18 @@ impl Reading {
     }
 
     /// Processes an answer that arrived as a whole, so that the times of its tokens are unknown.
-    fn take_whole(&mut self, said: Said) {
-        self.note(&said);
+    fn take_whole(&mut self, parsed: ParsedObject) {
+        self.note(&parsed);
         self.is_done = true;
     }
 
-    fn note(&mut self, said: &Said) {
-        self.text.update(&said.reasoning);
-        self.text.update(&said.answer);
-        self.counts = self.counts.then(said.counts);
-        self.server_timings = said.server_timings.or(self.server_timings);
-        if said.finish_reason.is_some() {
-            self.finish_reason.clone_from(&said.finish_reason);
+    fn note(&mut self, parsed: &ParsedObject) {
+        self.text.update(&parsed.reasoning);
+        self.text.update(&parsed.answer);
+        self.counts = self.counts.then(parsed.counts);
+        self.server_timings = parsed.server_timings.or(self.server_timings);
+        if parsed.finish_reason.is_some() {
+            self.finish_reason.clone_from(&parsed.finish_reason);
         }
     }
 

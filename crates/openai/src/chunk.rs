@@ -11,7 +11,7 @@ const MAX_ERROR_CHARS: usize = 500;
 
 /// The content of one object.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Said {
+pub(crate) struct ParsedObject {
     /// Whether the object has a choice; one without has only counts.
     pub(crate) has_choice: bool,
     /// Text of the model's reasoning, which precedes its answer.
@@ -120,7 +120,7 @@ struct PromptDetails {
 /// # Errors
 /// Returns [`FailureReason::ErrorEvent`] where the server reports an error, [`FailureReason::Unreadable`] where the
 /// object is not as the API describes it.
-pub(crate) fn read(data: &str) -> Result<Said, Failure> {
+pub(crate) fn read(data: &str) -> Result<ParsedObject, Failure> {
     // serde would read a list as the object's fields in their order.
     if !data.trim_start().starts_with('{') {
         return Err(Failure::unreadable("a part of the answer is not a JSON object"));
@@ -136,32 +136,33 @@ pub(crate) fn read(data: &str) -> Result<Said, Failure> {
     if let Some(error) = object.error.filter(|error| !error.is_null()).or(beside) {
         return Err(Failure::new(FailureReason::ErrorEvent, error_text(&error)));
     }
-    let mut said = Said {
+    let mut parsed = ParsedObject {
         counts: counts(object.usage, object.timings),
         server_timings: object.timings,
-        ..Said::default()
+        ..ParsedObject::default()
     };
     // Only one choice is requested; the text of others would be counted twice.
     let choices = object.choices.unwrap_or_default();
     for choice in choices.into_iter().filter(|choice| choice.index == 0) {
-        said.has_choice = true;
-        said.answer.push_str(&choice.text.unwrap_or_default());
-        said.finish_reason = choice
+        parsed.has_choice = true;
+        parsed.answer.push_str(&choice.text.unwrap_or_default());
+        parsed.finish_reason = choice
             .finish_reason
             .filter(|reason| !reason.is_empty())
-            .or(said.finish_reason);
+            .or(parsed.finish_reason);
         let Some(delta) = choice.delta else { continue };
         // A server that sends both names repeats the same text.
-        said.reasoning
+        parsed
+            .reasoning
             .push_str(&delta.reasoning_content.or(delta.reasoning).unwrap_or_default());
         match delta.content {
-            Some(Content::Text(text)) => said.answer.push_str(&text),
-            Some(Content::Parts(parts)) => said.answer.extend(parts.into_iter().filter_map(|part| part.text)),
+            Some(Content::Text(text)) => parsed.answer.push_str(&text),
+            Some(Content::Parts(parts)) => parsed.answer.extend(parts.into_iter().filter_map(|part| part.text)),
             None => {}
         }
-        said.has_tool_call |= delta.tool_calls.is_some_and(|calls| !calls.is_empty());
+        parsed.has_tool_call |= delta.tool_calls.is_some_and(|calls| !calls.is_empty());
     }
-    Ok(said)
+    Ok(parsed)
 }
 
 fn counts(usage: Option<Usage>, timings: Option<ServerTimings>) -> Counts {
@@ -237,8 +238,8 @@ mod tests {
             (r#"{"choices":null,"usage":null}"#, "", ""),
         ];
         for (data, reasoning, answer) in cases {
-            let said = read(data).expect(data);
-            assert_eq!((&*said.reasoning, &*said.answer), (reasoning, answer), "{data}");
+            let parsed = read(data).expect(data);
+            assert_eq!((&*parsed.reasoning, &*parsed.answer), (reasoning, answer), "{data}");
         }
     }
 

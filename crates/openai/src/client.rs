@@ -57,7 +57,7 @@ pub struct Client {
     key: Option<Secret>,
 }
 
-/// The task of a connection that moves bytes between the socket and hyper's requests and answers.
+/// The future that moves bytes between a connection's socket and hyper's requests and answers.
 type Driver = Pin<Box<http1::Connection<TokioIo<Stamped>, Full<Bytes>>>>;
 
 /// An open connection, closed when it is dropped.
@@ -174,7 +174,7 @@ impl Client {
         let end = own_end(&response);
         let mut reading = Reading::new(sent_at, is_streamed);
         let mut body = response.into_body();
-        let mut told = 0;
+        let mut reported = 0;
         while let Some(frame) = drive(&mut connection.driver, body.frame()).await {
             let Ok(frame) = frame else {
                 return reading.finish(End::Broken);
@@ -185,8 +185,8 @@ impl Client {
                 return reading.finish(End::Told);
             }
             let tokens = reading.tokens_so_far();
-            if tokens > told {
-                told = tokens;
+            if tokens > reported {
+                reported = tokens;
                 progress(tokens);
             }
         }
@@ -202,8 +202,8 @@ impl Client {
         // A request is a single write, so that Nagle's algorithm would only delay it.
         socket.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
         let (stamped, last_read) = Stamped::new(socket);
-        let shaken = http1::handshake(TokioIo::new(stamped)).await;
-        let (sender, driver) = shaken.map_err(|error| failed(error.to_string()))?;
+        let handshake = http1::handshake(TokioIo::new(stamped)).await;
+        let (sender, driver) = handshake.map_err(|error| failed(error.to_string()))?;
         Ok(Connection {
             sender,
             last_read,

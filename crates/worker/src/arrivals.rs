@@ -78,7 +78,7 @@ pub fn schedule(spec: &Spec, rank: u32, cycle: u32) -> Option<Schedule> {
 /// Returns when the requests of all ranks are due in a cycle.
 fn all_due_sec(open: &OpenLoad, cycle: u32) -> impl Iterator<Item = f64> + use<> {
     let most_sec = open.duration_sec.unwrap_or(f64::INFINITY);
-    let most = open.most_requests() as usize;
+    let most = open.max_requests() as usize;
     let sums = Gaps::new(open, cycle).scan(0.0, |now, gap| {
         *now += gap;
         Some(*now)

@@ -7,8 +7,8 @@ use crate::inference::prompts;
 /// Number of tokens in a block of a paged cache: the default of mistral.rs 0.8.1 and its largest.
 pub const BLOCK_TOKENS: u64 = 32;
 
-/// Number of tokens that a chat template may add to a prompt whose length in tokens is not given. Templates with a
-/// system prompt stay below 100.
+/// Number of tokens that a chat template may add to a prompt whose length in tokens is not given. Templates with
+/// their own system prompt stay below 100.
 const TEMPLATE_TOKENS: u32 = 1024;
 
 /// mistral.rs 0.8.1 allocates a second cache for each request, in steps of so many tokens of its prompt

@@ -191,8 +191,8 @@ fn require_room(index: u32, tokens: usize, spec: &Spec, description: &EngineDesc
         return Ok(());
     }
     Err(EngineError::Tokenize(format!(
-        "prompt {index} has {tokens} tokens; with max_output_tokens {max_output_tokens} it exceeds the model's context of {} tokens; \
-         set max_input_tokens to cut prompts",
+        "prompt {index} has {tokens} tokens; accepted is at least 1, and together with max_output_tokens \
+         {max_output_tokens} at most the model's context of {} tokens; set max_input_tokens to cut prompts",
         description.max_sequence_tokens
     )))
 }

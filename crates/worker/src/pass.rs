@@ -35,20 +35,21 @@ impl Idle {
 
 /// A request that has become due, and how late the sender was.
 #[derive(Clone, Copy, Debug)]
-struct Came {
+struct Arrival {
     due: Monotonic,
     lag_sec: f64,
 }
 
-impl Came {
+impl Arrival {
     fn now(due: Monotonic) -> Self {
         let lag_sec = Monotonic::now().sec_since(due).max(0.0);
         Self { due, lag_sec }
     }
 }
 
-/// Runs `prompts` with `concurrency` requests in flight, of which the engine has at most `batch_size`, continuously or
-/// in waves. Each prompt is generated when its turn comes. Returns the results in the order of the prompts.
+/// Runs `prompts` with `concurrency` requests in flight. A runner that does not take all of them gets at most
+/// `batch_size`, continuously or in waves. Each prompt is generated when its turn comes. Returns the results in the order
+/// of the prompts.
 ///
 /// # Errors
 /// Returns the [`EngineError`] of the first request that fails the experiment.
@@ -69,8 +70,8 @@ pub async fn closed<R: Runner>(
         while waiting.len() + running.len() < concurrency
             && let Some(prompt) = prompts.next()
         {
-            let came = spec.load.as_ref().map(|_| Came::now(Monotonic::now()));
-            waiting.push_back((prompt, came));
+            let arrival = spec.load.as_ref().map(|_| Arrival::now(Monotonic::now()));
+            waiting.push_back((prompt, arrival));
         }
         let takes_more = running.is_empty() || !R::IN_WAVES;
         let held = match R::IN_WAVES && takes_more && at_once > 1 {
@@ -79,9 +80,9 @@ pub async fn closed<R: Runner>(
         };
         while takes_more
             && running.len() < at_once
-            && let Some((prompt, came)) = waiting.pop_front()
+            && let Some((prompt, arrival)) = waiting.pop_front()
         {
-            running.push(run(runner, prompt, came));
+            running.push(run(runner, prompt, arrival));
         }
         match begin_together(held, running.next()).await {
             Some(outcome) => results.push(outcome?),
@@ -119,17 +120,17 @@ pub async fn when_due<R: Runner>(
     let mut taken = 0_usize;
     loop {
         while running.len() < at_once
-            && let Some(came) = waiting.pop_front()
+            && let Some(arrival) = waiting.pop_front()
             && let Some(prompt) = prompts.next()
         {
-            let (number, answer) = (taken, run(runner, prompt, Some(came)));
+            let (number, answer) = (taken, run(runner, prompt, Some(arrival)));
             running.push(async move { (number, answer.await) });
             taken += 1;
         }
         idle.set(running.is_empty());
         tokio::select! {
             biased;
-            Some(due) = arrivals.recv() => waiting.push_back(Came::now(due)),
+            Some(due) = arrivals.recv() => waiting.push_back(Arrival::now(due)),
             Some((number, outcome)) = running.next(), if !running.is_empty() => results.push((number, outcome?)),
             else => break,
         }
@@ -140,12 +141,14 @@ pub async fn when_due<R: Runner>(
 }
 
 /// Runs one request; its latencies are counted from when it was due.
-async fn run<R: Runner>(runner: &R, prompt: R::Prompt, came: Option<Came>) -> Result<Outcome, EngineError> {
+async fn run<R: Runner>(runner: &R, prompt: R::Prompt, arrival: Option<Arrival>) -> Result<Outcome, EngineError> {
     let outcome = runner.run(prompt).await?;
-    Ok(match (outcome, came) {
-        (Outcome::Measured(request), Some(came)) => Outcome::Measured(Box::new(request.since(came.due, came.lag_sec))),
-        (Outcome::Failed(request), Some(came)) => Outcome::Failed(FailedRequest {
-            due_monotonic_sec: Some(came.due.as_sec()),
+    Ok(match (outcome, arrival) {
+        (Outcome::Measured(request), Some(arrival)) => {
+            Outcome::Measured(Box::new(request.since(arrival.due, arrival.lag_sec)))
+        }
+        (Outcome::Failed(request), Some(arrival)) => Outcome::Failed(FailedRequest {
+            due_monotonic_sec: Some(arrival.due.as_sec()),
             ..request
         }),
         (outcome, None) => outcome,

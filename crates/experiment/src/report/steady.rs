@@ -4,8 +4,8 @@ use utoipa::ToSchema;
 use super::EfficiencyMetrics;
 use joulemark_measurement::{EnergyMetrics, InferenceMetrics};
 
-/// The measured cycles without the time before the load is complete and after it begins to drain. FLOPs are counted for
-/// whole requests and have no such part; memory peaks are those of the whole window.
+/// The steady state of the measured cycles: without the ramp-up at their beginning and the drain at their end. FLOPs are
+/// counted for whole requests and have no such part; memory peaks are those of the whole window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SteadyState {
     pub method: SteadyMethod,
