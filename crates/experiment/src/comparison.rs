@@ -53,7 +53,7 @@ pub struct Comparison {
 
 /// How a ratio was tested, on logarithms of the figures.
 ///
-/// - `welch`: Welch's t-test, for cycles that were measured independently
+/// - `welch`: Welch's t-test, for units that were measured independently
 /// - `paired_t`: Student's t-test over pairs, for units that were measured alternately
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -19,9 +19,9 @@ use super::stop_rule::{StopRule, StopRuleRequest};
 use super::table::fields;
 use super::warm_up::{WarmUp, WarmUpRequest};
 
-/// Recommended minimum of warm-up iterations; docs/methodology.md recommends 3 to 5.
+/// Recommended minimum of warm-up iterations; 3 to 5 are usual.
 pub const RECOMMENDED_WARMUPS: u32 = 3;
-/// Recommended minimum of measured cycles, as in docs/methodology.md.
+/// Recommended minimum of measured cycles.
 pub const RECOMMENDED_CYCLES: u32 = 3;
 /// Twenty refreshes of the slowest counter (100 ms).
 const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
@@ -189,8 +189,8 @@ fields! {
         #[serde(default)]
         u32;
 
-    /// Where inference runs. Default `auto`. With `cpu` and `gpus`, these GPUs are leased and metered while inference
-    /// runs on the CPU.
+    /// Where inference runs. Default `auto`. With `cpu`, the GPUs of `gpus` are leased and metered while inference runs
+    /// on the CPU.
     device: Device =>
         /// Where inference runs: `cuda` or `cpu`, never `auto`.
         Device;
