@@ -15,7 +15,7 @@ pub struct Band {
     pub label: String,
 }
 
-/// What happens in a band.
+/// The kind of a band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BandKind {
     Load,

@@ -36,7 +36,7 @@ pub struct Span {
     pub label: String,
 }
 
-/// What a request does in a span.
+/// The kind of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanKind {
     Queued,

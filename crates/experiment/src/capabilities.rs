@@ -6,7 +6,7 @@ use super::OfferedServer;
 use super::host::{Host, Model};
 use super::offered_engine::{OfferedEngine, refused_board};
 
-/// What a node offers, as it announces it to the other nodes.
+/// The capabilities of a node, as it announces them to the other nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     pub hostname: String,
@@ -27,7 +27,7 @@ pub struct Capabilities {
     /// Why programs of engines on the node cannot be started; empty for servers of earlier versions.
     #[serde(default)]
     pub engine_problems: Vec<String>,
-    /// Engines that the node can start. They are stored beside this document, not in it: servers of earlier versions
+    /// Engines that the node can start. They are stored apart from this document: servers of earlier versions
     /// announce none, and such a node has the engine that was built into its server.
     #[serde(skip)]
     pub engines: Vec<OfferedEngine>,

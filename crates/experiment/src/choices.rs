@@ -10,7 +10,7 @@ pub const QUANTIZATIONS: [&str; 15] = [
     "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q8_1", "q2k", "q3k", "q4k", "q5k", "q6k", "q8k", "hqq4", "hqq8", "fp8",
 ];
 
-/// Where inference runs.
+/// The device that inference runs on.
 ///
 /// - `auto`: `cuda` when GPUs are asked for, or when the host has GPUs that the engine computes on; else `cpu`
 /// - `cuda`: on the GPUs
@@ -23,7 +23,7 @@ pub enum Device {
     Cpu,
 }
 
-/// How prompts are distributed to the ranks.
+/// The distribution of prompts to the ranks.
 ///
 /// - `shard`: prompts are dealt round-robin to the ranks
 /// - `replicate`: every rank runs all prompts
@@ -34,7 +34,7 @@ pub enum Distribution {
     Replicate,
 }
 
-/// What a running experiment has exclusively.
+/// The isolation of a running experiment: what it has exclusively.
 ///
 /// - `devices`: the devices that it runs on
 /// - `host`: the whole host, so that CPU energy contains no other experiment's share

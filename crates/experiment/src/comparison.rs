@@ -51,7 +51,7 @@ pub struct Comparison {
     pub notes: Vec<String>,
 }
 
-/// How a ratio was tested, on logarithms of the figures.
+/// The statistical test of a ratio, on logarithms of the figures.
 ///
 /// - `welch`: Welch's t-test, for units that were measured independently
 /// - `paired_t`: Student's t-test over pairs, for units that were measured alternately

@@ -5,12 +5,12 @@ use super::field::Fields;
 use super::table::{Bounds, FieldType, Kind, fields, nested};
 
 fields! {
-    /// How the next token is chosen. Default: greedy decoding.
+    /// Decoding parameters: how the next token is chosen. Default: greedy decoding.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     #[schema(example = json!({"temperature": 0.7, "top_p": 0.95, "seed": 7}))]
     pub struct DecoderRequest;
-    /// How the next token is chosen.
+    /// Decoding parameters: how the next token is chosen.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct Decoder;
 

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What an estimate of a duration is based on.
+/// The basis of a duration estimate.
 ///
 /// - `past_runs`: completed runs of the same model, device type, engine and lengths, scaled in proportion to the tokens
 /// - `warm_up`: the tokens per second of this run's warm-up

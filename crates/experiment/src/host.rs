@@ -62,7 +62,7 @@ fn before_power_control() -> Option<String> {
     Some("its server is of an earlier version, without power control".to_owned())
 }
 
-/// What is known about a model before it is loaded.
+/// The properties of a model that are known before it is loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     pub is_gguf: bool,

@@ -35,7 +35,7 @@ pub struct TokenLength {
     pub max: u32,
 }
 
-/// What a length is drawn for; each has its own random numbers.
+/// The use of a drawn length; each has its own random numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Drawn {
     Input = 1,

@@ -470,7 +470,8 @@ mod tests {
         };
         assert_eq!(most(json!({"rate_per_sec": 10, "requests": 7})), 7);
         assert_eq!(of("constant", Value::Null), 101);
-        // Seven to eight standard deviations of a Poisson number of mean 100; more in bursts, less where they come evenly.
+        // Seven to eight standard deviations of a Poisson number of mean 100; more in bursts, less where they come
+        // evenly.
         let poisson = of("poisson", Value::Null);
         assert!((170..=185).contains(&poisson), "{poisson}");
         assert_eq!(of("gamma", json!(1)), poisson);

@@ -14,9 +14,8 @@ use super::field::{Fields, brief};
 pub const MAX_NAME_CHARS: usize = 100;
 
 /// Characters that are invisible although their category is that of letters, marks or symbols: joiners, fillers,
-/// unwritten vowels, variation selectors, the empty Braille cell, the empty note head.
-/// `Default_Ignorable_Code_Point` of <https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>, and blank
-/// symbols.
+/// unwritten vowels, variation selectors, the empty Braille cell, the empty note head. `Default_Ignorable_Code_Point`
+/// of <https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>, and blank symbols.
 const BLANK: [RangeInclusive<char>; 12] = [
     '\u{34f}'..='\u{34f}',
     '\u{115f}'..='\u{1160}',
@@ -32,7 +31,7 @@ const BLANK: [RangeInclusive<char>; 12] = [
     '\u{e0100}'..='\u{e01ef}',
 ];
 
-/// What is wrong with a name; the text states what is accepted.
+/// A problem of a name; its text states what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadName {
     #[error("has {0} characters; accepted are 1 to {MAX_NAME_CHARS}")]

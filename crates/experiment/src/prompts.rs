@@ -163,7 +163,7 @@ fn texts(fields: &mut Fields<'_>, name: &str, items: &[Value]) -> Option<Prompts
         fields.problem(
             name,
             format!(
-                "has {} prompts; accepted are 1 to {MAX_PROMPTS}, or none beside prompt_source or prompt_lines",
+                "has {} prompts; accepted are 1 to {MAX_PROMPTS}, or none together with prompt_source or prompt_lines",
                 items.len()
             ),
         );

@@ -106,7 +106,7 @@ pub struct CycleSpread {
     pub joules_per_output_token: Option<f64>,
 }
 
-/// Where the experiment's wall time went, in seconds; with several ranks, that of the slowest one.
+/// The parts of the experiment's wall time, in seconds; with several ranks, that of the slowest one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Timing {
     /// From the claim until the first rank begins to load the model.
@@ -191,7 +191,7 @@ pub struct MetricStatistics {
     pub ratio_ci_method: Option<CiMethod>,
 }
 
-/// How the interval of a mean was computed.
+/// The method with which the interval of a mean was computed.
 ///
 /// - `student_t`: Student's t, below 20 cycles
 /// - `bca_bootstrap`: bias-corrected and accelerated bootstrap with 2,000 seeded resamples, from 20 cycles
@@ -242,7 +242,7 @@ pub struct GpuClocks {
     pub memory_clock_mhz: Option<ReadingRange>,
 }
 
-/// How long a cycle waited for its GPUs to cool or to become stable.
+/// The wait of a cycle for its GPUs to cool or to become stable.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CycleStart {
     /// Number of the cycle, from 0.
@@ -260,8 +260,8 @@ pub struct CycleStart {
     pub is_steady: Option<bool>,
 }
 
-/// How a stop rule ended an experiment. A rule that is checked after each cycle ends more often where the interval is
-/// narrow by chance: its 95 % interval contained the true mean in 92 to 95 % of simulated experiments
+/// The end of an experiment by its stop rule. A rule that is checked after each cycle ends more often where the
+/// interval is narrow by chance: its 95 % interval contained the true mean in 92 to 95 % of simulated experiments
 /// (docs/methodology.md).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StopReport {

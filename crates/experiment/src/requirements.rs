@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::choices::{Device, Isolation};
 use super::served::default_engine;
 
-/// What a node must have to run an experiment. The queue keeps this apart from the spec, whose prompts may be
-/// megabytes.
+/// The requirements that a node must meet to run an experiment. The queue stores them apart from the spec, whose
+/// prompts may be megabytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
     pub model_name: String,

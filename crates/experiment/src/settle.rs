@@ -22,7 +22,7 @@ fields! {
     #[serde(deny_unknown_fields)]
     #[schema(example = json!({"until": "steady", "max_sec": 120}))]
     pub struct SettleRequest;
-    /// What each cycle waits for.
+    /// The condition that each cycle waits for.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct Settle;
 

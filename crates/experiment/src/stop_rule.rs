@@ -60,7 +60,7 @@ fields! {
     #[serde(deny_unknown_fields)]
     #[schema(example = json!({"metric": "joules_per_output_token", "relative_ci": 0.02, "min_cycles": 5}))]
     pub struct StopRuleRequest;
-    /// When an experiment ends before `num_cycles`.
+    /// The condition that ends an experiment before `num_cycles`.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct StopRule;
 

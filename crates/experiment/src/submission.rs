@@ -111,8 +111,8 @@ fields! {
         Prompts;
 
     /// Name of a JSONL file of prompts in the server's prompts folder. Each line is `{"prompt": TEXT}` or
-    /// `{"messages": [{"role": "user", "content": TEXT}, …]}`, and may have its own `max_output_tokens`. Give only one of
-    /// `prompts`, `prompt_lines` and `prompt_source`.
+    /// `{"messages": [{"role": "user", "content": TEXT}, …]}`, and may have its own `max_output_tokens`. Give only one
+    /// of `prompts`, `prompt_lines` and `prompt_source`.
     #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$", example = "support-chats.jsonl")]
     prompt_source: String [max_length = 255] =>
         /// Name of the file in the server's prompts folder that the prompts are read from; null without such a file.

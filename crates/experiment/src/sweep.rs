@@ -30,7 +30,7 @@ const NO_AXES: [&str; 3] = ["callback_url", "labels.sweep", "labels.sweep_point"
 /// Axes whose values are texts, which other users may not see.
 const TEXT_AXES: [&str; 2] = ["prompts", "prompt_lines"];
 
-/// How the values of several axes are combined.
+/// The combination of the values of several axes.
 ///
 /// - `grid`: every combination of the values
 /// - `zip`: the first values of all axes, then the second values and so on; all axes have the same length
@@ -44,7 +44,7 @@ pub enum SweepMode {
 
 /// The order in which a sweep's experiments are queued.
 ///
-/// - `interleaved`: every point once, then every point again, so that drift affects all points alike
+/// - `interleaved`: every point once, then every point again, so that drift affects all points equally
 /// - `random`: all experiments in the order that `seed` gives
 /// - `sequential`: one point after the other, each with all its repeats
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

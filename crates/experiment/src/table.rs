@@ -1,5 +1,5 @@
 //! The macro that makes a request and a spec from a table of fields, and how a field of each type is read and bounded.
-//! The tables themselves are in `submission.rs`, `decoder.rs` and beside other nested objects.
+//! The tables themselves are in `submission.rs`, and in the files of the nested objects.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -23,7 +23,7 @@ fields! {
     #[serde(deny_unknown_fields)]
     #[schema(example = json!({"until": "steady", "cv": 0.05, "window": 5, "max_iterations": 50}))]
     pub struct WarmUpRequest;
-    /// When the warm-up of a rank ends.
+    /// The condition that ends the warm-up of a rank.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct WarmUp;
 

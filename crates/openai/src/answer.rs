@@ -85,7 +85,7 @@ impl Answer {
     }
 }
 
-/// How the bytes of an answer ended.
+/// The end of the bytes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// At the end that the server announced: the content length, the last HTTP chunk or the mark of the stream.

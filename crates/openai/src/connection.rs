@@ -16,7 +16,7 @@ use crate::arrival::{self, Received};
 /// The value that stands for an unknown lag.
 const NO_LAG: u64 = u64::MAX;
 
-/// When bytes were read from a socket.
+/// The time at which bytes were read from a socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadTime {
     pub(crate) at: Monotonic,
@@ -24,7 +24,7 @@ pub(crate) struct ReadTime {
     pub(crate) lag: Option<Duration>,
 }
 
-/// The time of the last read from a socket, shared with whoever parses the bytes.
+/// The time of the last read from a socket, shared with the parser of the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct LastRead(Arc<(AtomicU64, AtomicU64)>);
 

@@ -27,7 +27,7 @@ impl Prompt {
     }
 }
 
-/// How tokens are chosen; fields that are `None` are not sent.
+/// Sampling parameters; fields that are `None` are not sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling {
     /// Temperature; 0 chooses the most probable token.

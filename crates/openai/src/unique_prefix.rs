@@ -4,7 +4,7 @@
 /// Number of words of a prefix.
 const PREFIX_WORDS: usize = 8;
 
-/// Number of different pairs of words: so many consecutive requests differ in their first two words.
+/// Number of different pairs of words: as long as requests are fewer, they differ in their first two words.
 const PAIRS: u64 = 1 << 16;
 
 /// Returns a line of eight words to put before a request's prompt. The same seed and index always give the same line,

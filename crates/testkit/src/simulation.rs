@@ -468,7 +468,7 @@ pub fn windows(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Metered> {
     cases.iter().map(|case| case.meter(chance)).collect()
 }
 
-/// How well the stated intervals hold.
+/// Coverage and width of the stated intervals, and the true errors.
 pub struct Honesty {
     /// Share of the windows whose interval contains the true energy.
     pub coverage: f64,

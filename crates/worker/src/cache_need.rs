@@ -11,7 +11,7 @@ pub const BLOCK_TOKENS: u64 = 32;
 /// their own system prompt stay below 100.
 const TEMPLATE_TOKENS: u32 = 1024;
 
-/// mistral.rs 0.8.1 allocates a second cache for each request, in steps of so many tokens of its prompt
+/// mistral.rs 0.8.1 allocates a second cache for each request, in steps of this many tokens of its prompt
 /// (`NormalCache::CACHE_GROW_SIZE`). Keys and values share it.
 const PREALLOCATED_STEP_TOKENS: u64 = 512;
 

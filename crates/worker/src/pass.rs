@@ -48,8 +48,8 @@ impl Arrival {
 }
 
 /// Runs `prompts` with `concurrency` requests in flight. A runner that does not take all of them gets at most
-/// `batch_size`, continuously or in waves. Each prompt is generated when its turn comes. Returns the results in the order
-/// of the prompts.
+/// `batch_size`, continuously or in waves. Each prompt is generated when its turn comes. Returns the results in the
+/// order of the prompts.
 ///
 /// # Errors
 /// Returns the [`EngineError`] of the first request that fails the experiment.

@@ -21,7 +21,7 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 /// The reason why a session ended early.
 #[derive(Debug, Error)]
 pub enum SessionError {
-    /// The server has ended, so that nobody can be told.
+    /// The server has ended, so that there is nothing to report to.
     #[error("the server closed the pipe of the orders")]
     ServerGone,
     #[error("a report cannot be written: {0}")]

@@ -8,11 +8,11 @@ use super::KeyId;
 /// An action that the audit log records.
 ///
 /// - `submit`: an experiment was submitted
-/// - `cancel`: the cancellation of an experiment was requested by somebody who may do so
+/// - `cancel`: the cancellation of an experiment was requested, with the permission to do so
 /// - `relabel`: an experiment's labels were changed
 /// - `create_key`: an API key was created
 /// - `revoke_key`: an API key was revoked
-/// - `sign_in`: somebody signed in to the pages with an API key
+/// - `sign_in`: a user signed in to the pages with an API key
 /// - `sign_out`: a session was ended by its user, or because the user signed in again
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

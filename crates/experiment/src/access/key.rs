@@ -80,7 +80,7 @@ pub struct StoredKey {
     pub digest: [u8; 32],
 }
 
-/// Whether a key or a session is valid now.
+/// The validity of a key or a session at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Good,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// What a caller may do. Each role includes the roles before it.
+/// The permissions of a caller. Each role includes the roles before it.
 ///
 /// - `reader`: read everything except other users' prompts
 /// - `submitter`: submit experiments; cancel and relabel their own experiments

@@ -38,7 +38,7 @@ pub struct GivenNumber {
     pub given_by: Giver,
 }
 
-/// Who gave a figure.
+/// The origin of a figure.
 ///
 /// - `submission`: the submitter of the experiment
 /// - `server`: the admin of the server that ran it

@@ -13,7 +13,7 @@ pub struct OutputsDigest {
     pub cycles: Vec<String>,
 }
 
-/// What a digest of answers is computed from.
+/// The content that a digest of answers is computed from.
 ///
 /// - `token_ids`: the ids of the tokens
 /// - `text`: the SHA-256 of each answer's text, for an engine that does not report token ids

@@ -3,7 +3,7 @@ use utoipa::ToSchema;
 
 use crate::Warning;
 
-/// How the experiment was repeated for the statistics, and which cycles were disturbed.
+/// The repetition of the experiment for the statistics, and the disturbed cycles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RepetitionReport {
     pub level: RepetitionLevel,

@@ -4,8 +4,8 @@ use utoipa::ToSchema;
 use super::EfficiencyMetrics;
 use joulemark_measurement::{EnergyMetrics, InferenceMetrics};
 
-/// The steady state of the measured cycles: without the ramp-up at their beginning and the drain at their end. FLOPs are
-/// counted for whole requests and have no such part; memory peaks are those of the whole window.
+/// The steady state of the measured cycles: without the ramp-up at their beginning and the drain at their end. FLOPs
+/// are counted for whole requests and have no such part; memory peaks are those of the whole window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SteadyState {
     pub method: SteadyMethod,
@@ -40,7 +40,7 @@ pub struct SteadyCycle {
     pub why_none: Option<String>,
 }
 
-/// How the steady state is determined.
+/// The method that determines the steady state.
 ///
 /// - `full_concurrency`: for a closed load: from when all of its concurrency is in flight in every rank until it no
 ///   longer is

@@ -40,7 +40,7 @@ impl SearchState {
     }
 }
 
-/// How points were tried.
+/// The method by which points were tried.
 ///
 /// - `grid`: all points
 /// - `bisection`: both ends and a point between them, then points between the best one and its tried neighbours (by
@@ -54,7 +54,7 @@ pub enum SearchMethod {
     BisectionThenGrid,
 }
 
-/// How a metric depends on the axis, at the points that were tried.
+/// The shape of a metric along the axis, at the points that were tried.
 ///
 /// - `rising`, `falling`: never in the other direction
 /// - `one_minimum`, `one_maximum`: it changes direction once
@@ -90,7 +90,7 @@ pub struct SearchTry {
     pub reason: Option<String>,
 }
 
-/// Why the answer is valid although not every point was run.
+/// The evidence that the answer is valid although not every point was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchEvidence {
     /// How the optimised metric depends on the axis, at the tried points within all bounds; null where there is no

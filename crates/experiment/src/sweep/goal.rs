@@ -9,7 +9,7 @@ use super::points::escaped;
 /// Maximum number of bounds of a goal.
 const MAX_BOUNDS: usize = 8;
 
-/// How the points of a goal are tried.
+/// The method of trying the points of a goal.
 ///
 /// - `auto`: `bisection` along one axis of at least four numbers, else `grid`
 /// - `grid`: all points
@@ -24,7 +24,7 @@ pub enum GoalMethod {
     Bisection,
 }
 
-/// What to search for among a sweep's points. Give either `minimise` or `maximise`.
+/// The goal of a search among a sweep's points. Give either `minimise` or `maximise`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"minimise": "joules_per_output_token", "subject_to": {"p99_ttft_ms": {"below": 500}}}))]
 pub struct Goal {

@@ -79,7 +79,7 @@ impl Troubled {
     }
 }
 
-/// How well the stated intervals of some windows hold, and how wide they are.
+/// Coverage and width of the stated intervals of some windows.
 pub struct Held {
     /// Share of the windows whose energy is unknown.
     pub null: f64,

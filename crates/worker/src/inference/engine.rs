@@ -89,7 +89,7 @@ pub struct Generation {
     pub compare: Compare,
 }
 
-/// Which logits are recorded, to compare a sequence alone and in a batch.
+/// The logits that are recorded to compare a sequence alone and in a batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Compare {
     /// No logits, as in every measured request.
@@ -146,7 +146,7 @@ impl TopLogits {
     }
 }
 
-/// Why a sequence ended.
+/// The reason why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
     /// `max_output_tokens` was reached.

@@ -2,7 +2,7 @@ use super::no_repeat::NoRepeat;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// How the next token is chosen from the logits.
+/// The method of choosing the next token from the logits.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sampling {
     Greedy {
