@@ -165,7 +165,7 @@ fields! {
         /// Minimum number of tokens to generate; end-of-sequence tokens are masked until it is reached.
         u32 = 0, "Minimum output tokens of a request.";
 
-    /// How the next token is chosen. Default: greedy.
+    /// Decoding parameters: how the next token is chosen. Default: greedy decoding.
     decoder: DecoderRequest => Decoder;
 
     /// Number of worker processes (ranks). It must divide the number of GPUs. Default 1.
@@ -189,18 +189,19 @@ fields! {
         #[serde(default)]
         u32;
 
-    /// Where inference runs. Default `auto`. With `cpu`, the GPUs of `gpus` are leased and metered while inference runs
-    /// on the CPU.
+    /// Where inference runs: `cuda`, `cpu` or `auto`. With `cpu`, the GPUs of `gpus` are leased and metered while
+    /// inference runs on the CPU. Default `auto`.
     device: Device =>
         /// Where inference runs: `cuda` or `cpu`, never `auto`.
         Device;
 
-    /// How prompts are distributed to the ranks. Default `shard`.
+    /// How prompts are distributed to the ranks: `shard` deals them out, `replicate` gives every rank all prompts.
+    /// Default `shard`.
     distribution: Distribution =>
         /// How prompts are distributed to the ranks.
         Distribution = Distribution::Shard, "How prompts are distributed to the ranks: `shard` or `replicate`.";
 
-    /// Number type that the model computes in. Default `auto`.
+    /// Number type that the model computes in: `float32`, `float16`, `bfloat16` or `auto`. Default `auto`.
     fp_precision: FpPrecision =>
         /// Number type that was asked for, for the model to compute in.
         FpPrecision = FpPrecision::Auto, "Number type asked for to compute in.";
@@ -246,9 +247,9 @@ fields! {
         #[serde(default)]
         Option<WarmUp> = None, "When the warm-up ends, a JSON object.";
 
-    /// Number of measured cycles; each runs all prompts. Default 3.
+    /// Number of measured cycles; each runs all prompts, or the requests of `load`. Default 3.
     num_cycles: u32 [minimum = 1, maximum = 1000] =>
-        /// Number of measured cycles; each runs all prompts.
+        /// Number of measured cycles; each runs all prompts, or the requests of `load`.
         u32 = RECOMMENDED_CYCLES, "Measured cycles.";
 
     /// End before `num_cycles` once the confidence interval of a metric's mean is narrow enough. Default: all cycles
