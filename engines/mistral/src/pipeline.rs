@@ -156,7 +156,7 @@ fn text_builder(request: &LoadRequest) -> anyhow::Result<AnyModelBuilder> {
 }
 
 /// Returns the placement of layers, with room for the activations of the sequences that will run. Where attention is
-/// not paged, the room includes their caches, so that long sequences must not be taken for short ones.
+/// not paged, the engine counts their caches as well, so that the lengths must be the true ones.
 fn device_mapping(request: &LoadRequest) -> DeviceMapSetting {
     if request.force_cpu {
         return DeviceMapSetting::Auto(AutoDeviceMapParams::default_text());
