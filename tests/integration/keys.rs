@@ -253,7 +253,7 @@ fn what_cannot_be_a_key_is_refused_on_the_command_line() {
             vec!["create", "--name", "a", "--role", "admin", "--expires", "1999-01-01"],
             "is in the past",
         ),
-        (vec!["revoke", "jm_x"], "is no key's id"),
+        (vec!["revoke", "jm_x"], "is not the id of an API key"),
     ] {
         let (good, output, errors) = guarded.key_command(&arguments);
         assert!(

@@ -201,7 +201,7 @@ async fn assert_reason_rank_and_phase_alone(guarded: &Guarded, key: &str, ids: &
             (&failure["signal"], &failure["exit_code"], &failure["log_tail"]),
             (&Value::Null, &Value::Null, &json!([]))
         );
-        let message = format!("{reason} in rank 0 while {phase}; the rest is withheld, as the prompts are");
+        let message = format!("{reason} in rank 0 while {phase}; details are withheld, as the prompts are");
         assert_eq!(failure["message"], json!(message));
         let (status, problem) = guarded.get(&format!("/v1/experiments/{id}/results"), key).await;
         assert_eq!((status, &problem["failure"]), (StatusCode::CONFLICT, failure));

@@ -109,7 +109,7 @@ async fn what_no_board_takes_and_what_nobody_sets_is_refused_in_words() {
         (
             json!({"power_limit_w": 300, "gpus": []}),
             "/power_limit_w",
-            "none is leased",
+            "no GPU is leased",
         ),
         (json!({"settle": {"max_sec": 0}}), "/settle/max_sec", "1"),
     ] {

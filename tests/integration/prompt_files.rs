@@ -159,7 +159,11 @@ async fn a_file_that_is_not_had_or_not_right_is_refused_by_field_with_what_is_ac
             "/prompt_source",
             "stands beside prompts",
         ),
-        (json!({"prompts": []}), "/prompts", "or none beside prompt_source"),
+        (
+            json!({"prompts": []}),
+            "/prompts",
+            "or none together with prompt_source",
+        ),
         (
             with(source("a.jsonl"), json!({"prompt_source_count": 4})),
             "/prompt_source_count",

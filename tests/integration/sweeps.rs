@@ -246,7 +246,7 @@ async fn of_a_sweep_with_a_bad_point_nothing_is_accepted() {
         (
             json!({"axes": {"num_cycles": [1, 2]}, "repeats": 501}),
             "/axes",
-            "up to 1000",
+            "at most 1000",
         ),
         (
             json!({"axes": {"model_name": ["synthetic:", "none.gguf"]}}),

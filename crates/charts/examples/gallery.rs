@@ -1,4 +1,4 @@
-//! Writes one page with every chart, to the file that its argument names, to be looked at.
+//! Writes a page with every chart to the file named by the argument, for viewing.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use joulemark_charts as charts;
 #[path = "../src/tests/samples.rs"]
 mod samples;
 
-/// What the page itself looks like.
+/// Style of the page itself.
 const PAGE: &str = ":root{color-scheme:light dark}body{font-family:system-ui,sans-serif;margin:1rem auto;max-width:52rem;\
      padding:0 1rem;background:#fff;color:#1b2128}figure{margin:2rem 0}figcaption{font-weight:600;margin-bottom:.5rem}\
      @media (prefers-color-scheme:dark){body{background:#14181d;color:#e8ecf0}}";
@@ -17,7 +17,7 @@ fn main() -> std::io::Result<()> {
     std::fs::write(path, page())
 }
 
-/// Returns the page; each chart stands under its own title.
+/// Returns the page, with each chart below its title.
 fn page() -> String {
     let mut body = String::new();
     for (title, svg) in samples::all() {

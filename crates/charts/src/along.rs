@@ -1,4 +1,4 @@
-//! A metric along an axis, such as energy a token along a power limit, with its best place and its knee.
+//! A metric along an axis, such as energy per token along a power limit, with its optimum and its knee.
 
 use std::fmt::Write;
 
@@ -17,26 +17,26 @@ pub struct Along {
     pub y: AxisLabel,
     pub points: Vec<Point>,
     pub best: Option<Best>,
-    /// The place beyond which more of x gains little.
+    /// The value of x beyond which a larger x gains little.
     pub knee: Option<f64>,
 }
 
-/// The place of the best value along the axis, with its interval.
+/// The value of x at which the metric is best, with its interval.
 #[derive(Clone, Debug)]
 pub struct Best {
     pub x: f64,
     pub interval: Option<(f64, f64)>,
 }
 
-/// A place that is marked across the plot.
+/// A value of x that is marked with a vertical line.
 struct Marked {
     x: f64,
     interval: Option<(f64, f64)>,
     class: &'static str,
-    said: String,
+    caption: String,
 }
 
-/// Draws the points of a metric joined in the order of the axis, with the best place and the knee marked.
+/// Draws the points of a metric, joined in the order of the axis, with the optimum and the knee marked.
 pub fn along(along: &Along) -> Svg {
     let head = |height| Head {
         chart: "along",
@@ -77,47 +77,48 @@ pub fn along(along: &Along) -> Svg {
     for point in points {
         axes.draw(&mut canvas, point, (&along.x, &along.y));
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
-/// Returns whether the points, in ascending order, span so much that a logarithmic axis shows them better, as with
+/// Returns whether the points, in ascending order, span so much that a logarithmic axis shows them better, as for
 /// concurrency limits that double.
 fn wide(points: &[&Point]) -> bool {
     let ends = points.first().zip(points.last()).map(|(first, last)| (first.x, last.x));
     ends.is_some_and(|(low, high)| number::usable_log(low) && high > 10.0 * low)
 }
 
-/// Returns the places that are to be marked.
+/// Returns the values of x to mark.
 fn marked(along: &Along) -> Vec<Marked> {
     let unit = &along.x.unit;
     let best = along.best.as_ref().filter(|best| number::usable(best.x)).map(|best| {
         let interval = number::usable_interval(best.interval);
-        let mut said = format!("best: {}", number::with_unit(&number::measured(best.x, interval), unit));
+        let mut caption = format!("best: {}", number::with_unit(&number::measured(best.x, interval), unit));
         if let Some((low, high)) = interval {
             let [low, high] = [low, high].map(|end| number::measured(end, interval));
-            said += &format!(" ({low} to {high})");
+            caption += &format!(" ({low} to {high})");
         }
         Marked {
             x: best.x,
             interval,
             class: "jm-best",
-            said,
+            caption,
         }
     });
     let knee = along.knee.filter(|knee| number::usable(*knee)).map(|knee| {
-        let said = format!("knee: {}", number::with_unit(&number::brief(knee), unit));
+        let caption = format!("knee: {}", number::with_unit(&number::brief(knee), unit));
         Marked {
             x: knee,
             interval: None,
             class: "jm-knee",
-            said,
+            caption,
         }
     });
     best.into_iter().chain(knee).collect()
 }
 
-/// Draws a vertical line, where the axis holds its place, with its interval shaded and its name above the plot, in a row of its own.
+/// Draws a vertical line, where its value lies on the axis, with its interval shaded and its name above the plot, in
+/// its own row.
 fn draw_marked(canvas: &mut Canvas, axes: &Axes, area: &Area, top: f64, marked: &Marked) {
     if !(axes.x.from..=axes.x.to).contains(&marked.x) {
         return;
@@ -132,10 +133,10 @@ fn draw_marked(canvas: &mut Canvas, axes: &Axes, area: &Area, top: f64, marked: 
             .at("y", area.top);
         tag.at("width", high - low)
             .at("height", area.bottom - area.top)
-            .titled(&marked.said);
+            .titled(&marked.caption);
     }
     canvas.line(marked.class, (x, top + 20.0), (x, area.bottom));
-    let said = text::fit(&marked.said, area.right - area.left);
-    let centre = text::centred(x, text::width(&said), (0.0, WIDTH));
-    canvas.text("jm-label jm-middle jm-over", (centre, top + 16.0), &said);
+    let caption = text::fit(&marked.caption, area.right - area.left);
+    let centre = text::centred(x, text::width(&caption), (0.0, WIDTH));
+    canvas.text("jm-label jm-middle jm-over", (centre, top + 16.0), &caption);
 }

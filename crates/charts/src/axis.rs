@@ -1,15 +1,15 @@
-//! Axes: a scale from values to user units, and ticks at round values. Linear, logarithmic, and of time.
+//! Axes: a scale from values to user units, and ticks at round values. Linear, logarithmic and time axes.
 
 use crate::number::{self, TimeUnit};
 
-/// Steps of an axis of time in seconds; beyond the last, which is a day, steps are of days.
+/// Distances of the ticks of a time axis, in seconds; beyond the last, which is a day, they are multiples of a day.
 const TIME_STEPS: [f64; 18] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0,
     43200.0, DAY,
 ];
 const DAY: f64 = 86400.0;
 
-/// One axis: what it spans, where it lies, and its ticks.
+/// An axis: its range, its position and its ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
     /// Values and labels of the ticks.
@@ -50,7 +50,7 @@ impl Axis {
         )
     }
 
-    /// Returns a logarithmic axis of positive values with a little room at both ends.
+    /// Returns a logarithmic axis of positive values with some margin at both ends.
     pub fn log(range: (f64, f64), place: (f64, f64), count: usize) -> Self {
         let (low, high) = (range.0.log10(), range.1.log10());
         let room = if high - low < 1e-6 { 0.05 } else { (high - low) * 0.05 };
@@ -66,7 +66,7 @@ impl Axis {
         }
     }
 
-    /// Returns an axis of time that spans exactly what is asked for, and the unit in which it counts.
+    /// Returns a time axis with exactly this range, and the unit of its labels.
     pub fn time(range: (f64, f64), place: (f64, f64), count: usize) -> (Self, TimeUnit) {
         let (from, to) = widen(range);
         let unit = TimeUnit::of(from.abs().max(to.abs()));
@@ -97,12 +97,12 @@ impl Axis {
         )
     }
 
-    /// Returns where the axis ends.
+    /// Returns the position of the end of the axis.
     pub fn end(&self) -> f64 {
         self.end
     }
 
-    /// Returns the place of a value, or of the end of the axis where it lies beyond.
+    /// Returns the position of a value; that of the nearer end for a value beyond the axis.
     pub fn at(&self, value: f64) -> f64 {
         let share = if self.logarithmic {
             (value.max(f64::MIN_POSITIVE) / self.from).log10() / (self.to / self.from).log10()
@@ -121,17 +121,18 @@ pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)>
     })
 }
 
-/// Of the value that a line stays near, so that the noise of its last digits does not look like a course.
-const LEAST_SHARE: f64 = 0.05;
+/// Minimum range of an axis as a share of its largest value, so that the noise of a nearly constant line does not look
+/// like a trend.
+const MIN_RANGE_SHARE: f64 = 0.05;
 
-/// Returns a range that spans at least a twentieth of what is in it.
+/// Widens a range to at least a twentieth of its largest value.
 pub(crate) fn steadied((low, high): (f64, f64)) -> (f64, f64) {
-    let least = LEAST_SHARE * low.abs().max(high.abs());
+    let least = MIN_RANGE_SHARE * low.abs().max(high.abs());
     let missing = (least - (high - low)).max(0.0) / 2.0;
     (low - missing, high + missing)
 }
 
-/// Returns a range that is wide enough to be told apart into ticks.
+/// Widens a range until its ends can be distinguished by ticks.
 fn widen((low, high): (f64, f64)) -> (f64, f64) {
     let furthest = low.abs().max(high.abs());
     match high - low {
@@ -151,7 +152,7 @@ fn nice_step(step: f64) -> f64 {
         .unwrap_or(step)
 }
 
-/// Returns the multiples of a step from one to another.
+/// Returns the multiples of a step between two of them.
 fn multiples(first: f64, last: f64, step: f64) -> Vec<f64> {
     let count = (last - first).clamp(0.0, 100.0) as usize;
     if last < first {
@@ -160,14 +161,14 @@ fn multiples(first: f64, last: f64, step: f64) -> Vec<f64> {
     (0..=count).map(|index| (first + index as f64) * step).collect()
 }
 
-/// Returns ticks with the labels of values that are a step apart.
+/// Returns ticks with the labels of values that are one step apart.
 fn labelled(values: Vec<f64>, step: f64) -> Vec<(f64, String)> {
     let labels = number::ticks(&values, step);
     values.into_iter().zip(labels).collect()
 }
 
-/// Returns the ticks of a logarithmic axis: at powers of ten where it spans several, else at 1, 2 and 5 of each, else at
-/// round values.
+/// Returns the ticks of a logarithmic axis: at powers of ten where it spans several, at 1, 2 and 5 times each where
+/// these fit, or else at round values.
 fn log_ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
     let (from, to) = (10.0_f64.powf(low), 10.0_f64.powf(high));
     let labelled_each = |values: Vec<f64>| values.into_iter().map(|value| (value, number::brief(value))).collect();

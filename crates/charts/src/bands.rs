@@ -1,4 +1,4 @@
-//! Spans of time: bands that shade a timeline, and the rows in which they are named.
+//! Bands: spans of time that are shaded in a timeline, and the rows with their names.
 
 use crate::axis::Axis;
 use crate::frame::{Area, LEFT};
@@ -15,7 +15,7 @@ pub struct Band {
     pub label: String,
 }
 
-/// What happens in a band.
+/// The kind of a band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BandKind {
     Load,
@@ -40,7 +40,7 @@ impl BandKind {
         Self::Other,
     ];
 
-    /// Returns the class and the name of the kind.
+    /// Returns the CSS class and the name of the kind.
     pub(crate) fn class_and_name(self) -> (&'static str, &'static str) {
         match self {
             Self::Load => ("jm-load", "load"),
@@ -71,7 +71,7 @@ impl Band {
     }
 }
 
-/// Returns the bands that are seen, those of a kind that are less than a user unit apart and wide as one.
+/// Returns the visible bands. Bands of one kind that are narrower than a user unit and less than one apart are merged.
 pub(crate) fn merged(bands: &[Band], time: &Axis) -> Vec<Band> {
     let usable = |band: &&Band| {
         let ends = band.from_sec.is_finite() && band.to_sec.is_finite() && band.from_sec <= band.to_sec;
@@ -99,7 +99,7 @@ pub(crate) fn merged(bands: &[Band], time: &Axis) -> Vec<Band> {
     kept
 }
 
-/// Draws the rows of labelled bands above the panels, and returns where they end.
+/// Draws the rows of labelled bands above the panels and returns their lower edge.
 pub(crate) fn draw_rows(canvas: &mut Canvas, top: f64, bands: &[Band], time: &Axis, unit: TimeUnit) -> f64 {
     let mut bottom = top;
     for row in 0..2 {
@@ -147,7 +147,7 @@ pub(crate) fn place(time: &Axis, from_sec: f64, to_sec: f64) -> (f64, f64) {
     (left, (right - left).max(1.0))
 }
 
-/// Returns the text of a span of time.
+/// Returns the label of a span of time.
 pub(crate) fn span(from_sec: f64, to_sec: f64, unit: TimeUnit) -> String {
     let moment = |sec| number::moment(sec, unit, 0.1);
     format!("{} to {} {}", moment(from_sec), moment(to_sec), unit.label())

@@ -7,7 +7,7 @@ use crate::number;
 use crate::svg::{Canvas, Head, Svg};
 use crate::text;
 
-/// The height of a bar's row.
+/// Height of the row of a bar.
 const ROW: f64 = 30.0;
 
 /// Bars in groups over one axis.
@@ -26,7 +26,7 @@ pub struct Group {
     pub bars: Vec<Bar>,
 }
 
-/// One value with its interval. An estimated one is hatched.
+/// One value with its interval. An estimated value is hatched.
 #[derive(Clone, Debug)]
 pub struct Bar {
     pub label: String,
@@ -35,16 +35,16 @@ pub struct Bar {
     pub estimated: bool,
 }
 
-/// What all bars of a drawing share.
+/// The properties that all bars of a drawing share.
 struct Common<'a> {
     axis: Axis,
     area: Area,
     unit: &'a str,
-    /// The hatching of estimated bars.
+    /// Fill of the hatching of estimated bars.
     fill: String,
 }
 
-/// Draws horizontal bars; a bar without a finite value says "unknown".
+/// Draws horizontal bars. A bar without a finite value is labelled "unknown".
 pub fn bars(bars: &Bars) -> Svg {
     let head = |height| Head {
         chart: "bars",
@@ -93,7 +93,8 @@ pub fn bars(bars: &Bars) -> Svg {
     canvas.finish(&head(bottom))
 }
 
-/// Defines the hatching of estimates and explains it where there are any; returns it and where the bars begin.
+/// Defines the hatching of estimates and its legend where there are any; returns the fill and the upper edge of the
+/// bars.
 fn estimates(canvas: &mut Canvas, any: bool) -> (String, f64) {
     if !any {
         return (String::new(), 0.0);
@@ -107,7 +108,7 @@ fn estimates(canvas: &mut Canvas, any: bool) -> (String, f64) {
     (fill, top)
 }
 
-/// Returns the baseline of each group's heading and where its bars begin, and where all end.
+/// Returns the baseline of each group's heading with the upper edge of its bars, and the lower edge of all.
 fn places(groups: &[Group], top: f64) -> (Vec<(f64, f64)>, f64) {
     let mut bottom = top;
     let places = groups.iter().map(|group| {
@@ -119,7 +120,7 @@ fn places(groups: &[Group], top: f64) -> (Vec<(f64, f64)>, f64) {
     (places.collect(), bottom)
 }
 
-/// Draws a bar with its label, whiskers and value around a height.
+/// Draws a bar with its label, whiskers and value, centred at `middle`.
 fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, f64), bar: &Bar) {
     let (axis, left) = (&common.axis, common.area.left);
     let tag = canvas
@@ -132,7 +133,7 @@ fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, 
         canvas.text("jm-tick", (axis.at(0.0) + 8.0, middle + 5.0), "unknown");
         return;
     }
-    let said = said(bar, common.unit);
+    let tooltip = tooltip(bar, common.unit);
     let (from, to) = (axis.at(bar.value.min(0.0)), axis.at(bar.value.max(0.0)));
     let class = format!("jm-bar {}", legend::series(series));
     let hatching = bar.estimated.then_some(common.fill.as_str());
@@ -141,7 +142,7 @@ fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, 
         &class,
         hatching,
         [from, middle - 9.0, (to - from).max(1.0), 18.0],
-        &said,
+        &tooltip,
     );
     let mut end = to;
     if let Some((low, high)) = number::usable_interval(bar.interval) {
@@ -152,23 +153,23 @@ fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, 
 }
 
 /// Returns the tooltip of a bar.
-fn said(bar: &Bar, unit: &str) -> String {
-    let mut said = format!("{}: {}", bar.label, number::with_unit(&shown(bar), unit));
+fn tooltip(bar: &Bar, unit: &str) -> String {
+    let mut tooltip = format!("{}: {}", bar.label, number::with_unit(&shown(bar), unit));
     let interval = number::usable_interval(bar.interval);
     if let Some((low, high)) = interval {
-        said += &format!(
+        tooltip += &format!(
             ", {} to {}",
             number::measured(low, interval),
             number::measured(high, interval)
         );
     }
     if bar.estimated {
-        said += ", estimated";
+        tooltip += ", estimated";
     }
-    said
+    tooltip
 }
 
-/// Returns the value as it stands beside its bar.
+/// Returns the value as text, as it is written next to the bar.
 fn shown(bar: &Bar) -> String {
     let value = number::measured(bar.value, number::usable_interval(bar.interval));
     if bar.estimated && number::usable(bar.value) {

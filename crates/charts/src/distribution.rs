@@ -9,9 +9,9 @@ use crate::number;
 use crate::svg::{Canvas, Coordinate, Head, Svg};
 use crate::text;
 
-/// The number of steps of a curve that are drawn.
+/// Maximum number of steps that are drawn of a curve.
 const MAX_STEPS: usize = 400;
-/// The percentiles that are marked, as shares.
+/// The marked percentiles, as shares.
 const PERCENTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
 /// Distributions of values of one unit.
@@ -30,8 +30,8 @@ pub struct Curve {
     pub values: Vec<f64>,
 }
 
-/// Draws the share of values that are at most so large, with p50, p90 and p99 marked; logarithmic where the largest
-/// value is more than a hundred times the smallest and all are positive.
+/// Draws the share of values at or below each value, with p50, p90 and p99 marked. The axis is logarithmic where all
+/// values are positive and the largest is more than a hundred times the smallest.
 pub fn distribution(distribution: &Distribution) -> Svg {
     let head = |height| Head {
         chart: "distribution",
@@ -82,7 +82,7 @@ pub fn distribution(distribution: &Distribution) -> Svg {
     for (index, curve) in curves.iter().enumerate().filter(|(_, curve)| !curve.values.is_empty()) {
         curve.draw(&mut canvas, index, (&across, &up), unit);
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
@@ -108,7 +108,8 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    /// Returns a quantile, interpolated linearly between the two neighbouring ranks (type 7), as results have percentiles.
+    /// Returns a quantile, interpolated linearly between the two neighbouring ranks (type 7), like the percentiles of
+    /// results.
     fn quantile(&self, share: f64) -> f64 {
         let values = &self.values;
         let position = share * (values.len() - 1) as f64;
@@ -117,7 +118,8 @@ impl<'a> Sorted<'a> {
         values[below] * (1.0 - part) + above * part
     }
 
-    /// Returns the name of the curve with its percentiles. How many values there are is the name's to say: they may be thinned.
+    /// Returns the name of the curve with its percentiles. The number of values is left to the name, since they may be
+    /// thinned.
     fn summary(&self, unit: &str) -> String {
         if self.values.is_empty() {
             return format!("{}: no values", self.name);
@@ -149,7 +151,7 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    /// Returns the path of the steps, at most so many that they can be told apart.
+    /// Returns the path of the steps, of which at most [`MAX_STEPS`] are drawn.
     fn steps(&self, across: &Axis, up: &Axis) -> String {
         let mut path = format!("M{} {}", Coordinate(across.at(self.values[0])), Coordinate(up.at(0.0)));
         let count = self.values.len();

@@ -1,4 +1,4 @@
-//! Ratios with their intervals and verdicts, one a row, around a line at one.
+//! Forest plots: ratios with their intervals and verdicts, one in each row, around a line at one.
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area, WIDTH};
@@ -14,7 +14,7 @@ pub struct Forest {
     pub rows: Vec<ForestRow>,
 }
 
-/// A ratio, its interval, and what it means in words.
+/// A ratio with its interval and its verdict in words.
 #[derive(Clone, Debug)]
 pub struct ForestRow {
     pub label: String,
@@ -23,7 +23,7 @@ pub struct ForestRow {
     pub verdict: String,
 }
 
-/// Draws ratios on a logarithmic axis with a line at one; a row whose ratio is not positive says "unknown".
+/// Draws ratios on a logarithmic axis with a line at one. A row whose ratio is not positive is labelled "unknown".
 pub fn forest(forest: &Forest) -> Svg {
     let head = |height| Head {
         chart: "forest",
@@ -97,14 +97,14 @@ fn shown(row: &ForestRow) -> Vec<String> {
         .collect()
 }
 
-/// Where a row is drawn, and the lines of its label.
+/// Position of a row, and the lines of its label.
 struct RowPlace {
     top: f64,
     height: f64,
     label: Vec<String>,
 }
 
-/// Draws one row: label and verdict, the ratio with its whiskers, and both as text.
+/// Draws a row: label and verdict, the ratio with its whiskers, and its figures as text.
 fn draw_row(canvas: &mut Canvas, axis: &Axis, area: &Area, place: &RowPlace, row: &ForestRow) {
     let baseline = |line: usize| place.top + 20.0 + line as f64 * text::LINE;
     for (line, part) in place.label.iter().enumerate() {

@@ -1,14 +1,14 @@
-//! What surrounds the data: the area of a plot, its grid, ticks and titles, and the drawing that has no data.
+//! The parts around the data: the area of a plot, its grid, ticks and titles, and the drawing without data.
 
 use crate::axis::Axis;
 use crate::svg::{Canvas, Coordinate, Head, Svg, Tag};
 use crate::text;
 
-/// The width of every large drawing.
+/// Width of every large drawing.
 pub(crate) const WIDTH: f64 = 720.0;
-/// Where plots with labelled ticks at their left begin.
+/// Left edge of plots with tick labels on their left.
 pub(crate) const LEFT: f64 = 70.0;
-/// Where plots end.
+/// Right edge of plots.
 pub(crate) const RIGHT: f64 = 704.0;
 
 /// The area of a plot.
@@ -40,7 +40,8 @@ impl Area {
         canvas.close("g");
     }
 
-    /// Draws the labels of a horizontal axis below the area, those that have room, and its title; returns where it ends.
+    /// Draws the labels of a horizontal axis below the area, as far as there is room, and its title; returns their
+    /// lower edge.
     pub fn horizontal(&self, canvas: &mut Canvas, axis: &Axis, title: &str) -> f64 {
         let baseline = self.bottom + 20.0;
         let mut free_from = f64::NEG_INFINITY;
@@ -61,8 +62,8 @@ impl Area {
         baseline + text::LINE + 8.0
     }
 
-    /// Opens an inner `<svg>` over the area, whose coordinates begin at its corner and are finer by a factor. What is in
-    /// it can be zoomed by its `viewBox`.
+    /// Opens an inner `<svg>` over the area, with coordinates that begin at its corner and are finer by the factor
+    /// `finer`. A script can zoom its content with the `viewBox`.
     pub fn plot<'a>(&self, canvas: &'a mut Canvas, class: &str, finer: f64) -> Tag<'a> {
         let (width, height) = (self.right - self.left, self.bottom - self.top);
         let view = format!("0 0 {} {}", Coordinate(width * finer), Coordinate(height * finer));
@@ -77,8 +78,8 @@ impl Area {
             .set("preserveAspectRatio", "none")
     }
 
-    /// Tells a script where the plot lies.
-    pub fn tell(&self, canvas: &mut Canvas) {
+    /// Writes the position of the plot as data attributes, for scripts.
+    pub fn write_position(&self, canvas: &mut Canvas) {
         canvas.data("left", self.left);
         canvas.data("right", self.right);
         canvas.data("top", self.top);
@@ -86,7 +87,7 @@ impl Area {
     }
 }
 
-/// Draws an interval as a line with a cap at both ends, on a halo that keeps it apart from what it lies on.
+/// Draws an interval as a line with a cap at both ends, on a halo that sets it off from the background.
 pub(crate) fn whisker(canvas: &mut Canvas, from: (f64, f64), to: (f64, f64)) {
     const CAP: f64 = 5.0;
     let ((x1, y1), (x2, y2)) = (from, to);
@@ -124,7 +125,7 @@ pub(crate) fn diamond<'a>(canvas: &'a mut Canvas, class: &str, (x, y): (f64, f64
     canvas.tag("path").set("class", class).set("d", &d)
 }
 
-/// Draws an empty frame that says so.
+/// Draws an empty frame with the text "nothing to draw".
 pub(crate) fn nothing(head: Head<'_>) -> Svg {
     let mut canvas = Canvas::default();
     let (width, height) = (head.width, head.height);
@@ -138,7 +139,7 @@ pub(crate) fn nothing(head: Head<'_>) -> Svg {
     canvas.finish(&head)
 }
 
-/// The height of a large drawing that has nothing to draw.
+/// Height of a large drawing without data.
 pub(crate) const EMPTY: f64 = 120.0;
 
 /// Returns the title of an axis with its unit.

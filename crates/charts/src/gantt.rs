@@ -1,4 +1,4 @@
-//! Spans of time in rows.
+//! Gantt charts: spans of time in rows.
 
 use crate::axis::Axis;
 use crate::frame::{self, Area, RIGHT, WIDTH};
@@ -7,7 +7,7 @@ use crate::number::{self, TimeUnit};
 use crate::svg::{Canvas, Head, Svg};
 use crate::text;
 
-/// The number of rows that are drawn.
+/// Maximum number of rows that are drawn.
 const MAX_ROWS: usize = 400;
 
 /// Spans of time in rows.
@@ -36,7 +36,7 @@ pub struct Span {
     pub label: String,
 }
 
-/// What a request does in a span.
+/// The kind of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanKind {
     Queued,
@@ -48,7 +48,7 @@ pub enum SpanKind {
 impl SpanKind {
     const ALL: [Self; 4] = [Self::Queued, Self::Prefill, Self::Decode, Self::Failed];
 
-    /// Returns the class and the name of the kind.
+    /// Returns the CSS class and the name of the kind.
     fn class_and_name(self) -> (&'static str, &'static str) {
         match self {
             Self::Queued => ("jm-queued", "queued"),
@@ -59,7 +59,7 @@ impl SpanKind {
     }
 }
 
-/// Draws spans in rows; says how many rows after the four hundredth were left out.
+/// Draws spans in rows. After 400 rows, the rest are left out, and their number is stated.
 pub fn gantt(gantt: &Gantt) -> Svg {
     let (title, description) = (&gantt.title, &gantt.description);
     let head = |height| Head {
@@ -115,7 +115,7 @@ pub fn gantt(gantt: &Gantt) -> Svg {
     }
     canvas.data("from-sec", gantt.from_sec);
     canvas.data("to-sec", gantt.to_sec);
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
@@ -136,11 +136,11 @@ fn legend_items(rows: &[Row], fill: &str) -> Vec<(Sample, String)> {
     items.collect()
 }
 
-/// Where a span is drawn.
+/// Position and style of a span.
 struct SpanPlace<'a> {
     time: &'a Axis,
     unit: TimeUnit,
-    /// The middle of its row.
+    /// Vertical centre of its row.
     y: f64,
     height: f64,
     fill: &'a str,
@@ -154,17 +154,17 @@ fn draw_span(canvas: &mut Canvas, place: &SpanPlace<'_>, row: &Row, span: &Span)
     );
     let (class, name) = span.kind.class_and_name();
     let [from, to] = [span.from_sec, span.to_sec].map(|sec| number::moment(sec, place.unit, 0.01));
-    let mut said = format!("{}, {name}: {from} to {to} {}", row.label, place.unit.label());
+    let mut tooltip = format!("{}, {name}: {from} to {to} {}", row.label, place.unit.label());
     if !span.label.is_empty() {
-        said += &format!(", {}", span.label);
+        tooltip += &format!(", {}", span.label);
     }
     let class = format!("jm-span {class}");
     let hatching = (span.kind == SpanKind::Failed).then_some(place.fill);
     let (top, height) = (place.y - place.height * 0.4, place.height * 0.8);
-    frame::block(canvas, &class, hatching, [x, top, (end - x).max(1.0), height], &said);
+    frame::block(canvas, &class, hatching, [x, top, (end - x).max(1.0), height], &tooltip);
 }
 
-/// Returns the title of the axis of time, with the count of rows that are not drawn.
+/// Returns the title of the time axis, with the number of rows that are left out.
 fn time_title(rows: usize, unit: &str) -> String {
     let time = frame::titled("time", unit);
     match rows.saturating_sub(MAX_ROWS) {

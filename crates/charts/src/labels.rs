@@ -1,10 +1,10 @@
-//! Labels beside points, and at the ends of lines, that do not cover each other.
+//! Labels next to points and at the ends of lines that do not overlap.
 
 use crate::frame::Area;
 use crate::svg::Canvas;
 use crate::text::{self, SIZE};
 
-/// The space around a point that no label covers.
+/// Distance around a point that no label covers.
 const POINT: f64 = 8.0;
 
 /// A rectangle by its edges.
@@ -17,20 +17,20 @@ struct Room {
 }
 
 impl Room {
-    /// Returns whether the two share space.
+    /// Returns whether the two rectangles overlap.
     fn meets(&self, other: &Self) -> bool {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 }
 
-/// The labels of a plot and the space that is taken.
+/// The labels of a plot and the space that is occupied.
 pub(crate) struct Labels {
     area: Area,
     taken: Vec<Room>,
 }
 
 impl Labels {
-    /// Returns the labels of a plot whose points are known.
+    /// Creates the labels of a plot with these points.
     pub fn around(area: Area, points: impl Iterator<Item = (f64, f64)>) -> Self {
         let around = |(x, y)| Room {
             left: x - POINT,
@@ -44,7 +44,7 @@ impl Labels {
         }
     }
 
-    /// Takes the space of a text that is already drawn from a point on, or up to it.
+    /// Occupies the space of a text that is already drawn, which begins at a point, or ends there if `ends_here`.
     pub fn take(&mut self, (x, y): (f64, f64), text: &str, ends_here: bool) {
         let left = if ends_here { x - text::width(text) } else { x };
         self.taken.push(Room {
@@ -55,7 +55,7 @@ impl Labels {
         });
     }
 
-    /// Takes the space around a straight line.
+    /// Occupies the space around a straight line.
     pub fn take_line(&mut self, from: (f64, f64), to: (f64, f64)) {
         let (left, right) = (from.0.min(to.0) - 6.0, from.0.max(to.0) + 6.0);
         self.taken.push(Room {
@@ -66,7 +66,7 @@ impl Labels {
         });
     }
 
-    /// Draws a label at the first free side of its point; draws none where every side is taken.
+    /// Draws a label at the first free side of its point; draws none where all sides are occupied.
     pub fn draw(&mut self, canvas: &mut Canvas, (x, y): (f64, f64), label: &str) {
         let width = text::width(label);
         let sides = [
@@ -102,8 +102,8 @@ impl Labels {
     }
 }
 
-/// Returns places at least a distance apart, near those that are wanted, between two limits; `None` where there is no
-/// room for all.
+/// Returns positions that are at least `distance` apart, near the wanted ones, between two limits; `None` where there
+/// is no room for all.
 pub(crate) fn spread(wanted: &[f64], (top, bottom): (f64, f64), distance: f64) -> Option<Vec<f64>> {
     if (wanted.len().saturating_sub(1)) as f64 * distance > bottom - top {
         return None;

@@ -4,16 +4,17 @@ use crate::frame::{self, WIDTH};
 use crate::svg::Canvas;
 use crate::text;
 
-/// What stands beside a name.
+/// The sample next to a name.
 #[derive(Clone, Debug)]
 pub(crate) enum Sample {
     /// A line in the style of a series.
     Line(usize),
-    /// A box of a class, with a fill where it is hatched.
+    /// A box with a CSS class, and a fill where it is hatched.
     Box { class: String, fill: Option<String> },
 }
 
-/// Returns the classes of a series: one of eight colours and dashes, other dashes for those after the eighth.
+/// Returns the CSS classes of a series: one of eight colours with a dash each, and other dashes beyond the eighth
+/// series.
 pub(crate) fn series(index: usize) -> String {
     match index / 8 {
         0 => format!("jm-s{index}"),
@@ -21,7 +22,7 @@ pub(crate) fn series(index: usize) -> String {
     }
 }
 
-/// Draws a legend whose first line begins at a height, and returns where it ends.
+/// Draws a legend with its upper edge at `top` and returns its lower edge.
 pub(crate) fn draw(canvas: &mut Canvas, top: f64, items: &[(Sample, String)]) -> f64 {
     const SAMPLE: f64 = 34.0;
     let widest = items.iter().map(|(_, name)| text::width(name)).fold(0.0, f64::max);

@@ -1,18 +1,19 @@
 //! Draws figures as SVG: pure functions from plain values to text, without fonts, files or a clock.
 //!
-//! A drawing has classes alone: no `style=`, no `<style>`, no script, so that it is shown under a strict
-//! Content-Security-Policy. [`STYLE`] is the CSS of those classes. Deliberately does not know experiments or HTTP.
+//! A drawing is styled only by CSS classes: it has no `style=`, no `<style>` and no script, so that a strict
+//! Content-Security-Policy allows it. [`STYLE`] is the CSS of these classes. Experiments and HTTP are left to others.
 //!
-//! Every drawing has a `<title>` and a `<desc>`, and tooltips on what is drawn. A drawing that has no finite value says
-//! "nothing to draw". One with links has the role `group`, all others `img`, whose content a screen reader passes over.
+//! Every drawing has a `<title>` and a `<desc>`, and tooltips on its elements. A drawing without a finite value
+//! contains the text "nothing to draw". One with links has the role `group`; all others have the role `img`, whose
+//! content screen readers skip.
 //!
-//! What a script needs stands in attributes. The `<svg>` has `data-chart`; with axes `data-left`, `data-right`, `data-top`
-//! and `data-bottom` of the plot in user units; with an axis of time `data-from-sec` and `data-to-sec`. A timeline draws
-//! what lies over time in inner `<svg>` elements that span the whole time: a script zooms by the x and the width of their
-//! `viewBox`, each in proportion to its own width. `.jm-panel` has `data-label`, `data-unit`, and `data-min` and `data-max`,
-//! the values at its lower and upper edge; each line is a `<path>` with `data-name` in its coordinates. `.jm-strip` holds
-//! bands and marks. What does not zoom by itself is in groups: `.jm-x-grid`, `.jm-x-ticks`,
-//! `.jm-band-names` and `.jm-line-names`.
+//! Attributes contain what a script needs. The `<svg>` has `data-chart`; with axes, `data-left`, `data-right`,
+//! `data-top` and `data-bottom` of the plot in user units; with a time axis, `data-from-sec` and `data-to-sec`. A
+//! timeline draws everything that depends on time in inner `<svg>` elements that span the whole time. A script zooms by
+//! setting x and width of their `viewBox`, each in proportion to the element's own width. `.jm-panel` has `data-label`,
+//! `data-unit`, and `data-min` and `data-max`, the values at its lower and upper edge; each line is a `<path>` with
+//! `data-name` in its coordinates. `.jm-strip` contains bands and marks. Elements that do not zoom with the `viewBox`
+//! are in groups: `.jm-x-grid`, `.jm-x-ticks`, `.jm-band-names` and `.jm-line-names`.
 
 mod along;
 mod axis;
@@ -55,5 +56,5 @@ pub use svg::Svg;
 pub use thinning::thin;
 pub use timeline::{Timeline, timeline};
 
-/// The CSS of every class that a drawing uses, light, dark and printed.
+/// The CSS of every class that a drawing uses, for light, dark and printed pages.
 pub const STYLE: &str = include_str!("charts.css");

@@ -1,4 +1,4 @@
-//! Spans of time in which something is the matter, as rows of hatched strips.
+//! Marks: spans of time with a problem, such as throttling, as rows of hatched strips.
 
 use crate::axis::Axis;
 use crate::bands::{place, span};
@@ -7,10 +7,10 @@ use crate::number::TimeUnit;
 use crate::svg::Canvas;
 use crate::text;
 
-/// The number of labelled rows of marks that are drawn.
+/// Maximum number of labelled rows of marks that are drawn.
 const MAX_MARK_ROWS: usize = 6;
 
-/// A span of time in which something is the matter, such as throttling, drawn as a hatched strip under the panels.
+/// A span of time with a problem, such as throttling, which is drawn as a hatched strip below the panels.
 #[derive(Clone, Debug)]
 pub struct Mark {
     pub from_sec: f64,
@@ -18,7 +18,7 @@ pub struct Mark {
     pub label: String,
 }
 
-/// Draws rows of hatched strips with a label each, and returns where they end.
+/// Draws a labelled row of hatched strips for each label and returns their lower edge.
 pub(crate) fn draw(canvas: &mut Canvas, top: f64, marks: &[Mark], time: &Axis, unit: TimeUnit) -> f64 {
     let seen = |mark: &&Mark| mark.from_sec <= mark.to_sec && mark.to_sec >= time.from && mark.from_sec <= time.to;
     let marks: Vec<&Mark> = marks.iter().filter(seen).collect();
@@ -70,7 +70,7 @@ pub(crate) fn draw(canvas: &mut Canvas, top: f64, marks: &[Mark], time: &Axis, u
     bottom
 }
 
-/// Returns the spans of marks in the order of time, those as one between which there is no gap that is seen.
+/// Returns the spans of marks in the order of time; spans without a visible gap between them are merged.
 fn merged<'a>(marks: impl Iterator<Item = &'a &'a Mark>, time: &Axis) -> Vec<(f64, f64)> {
     let mut spans: Vec<(f64, f64)> = marks.map(|mark| (mark.from_sec, mark.to_sec)).collect();
     spans.sort_by(|a, b| a.0.total_cmp(&b.0));

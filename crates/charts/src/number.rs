@@ -1,8 +1,8 @@
 //! Numbers as text: ticks of an axis, and values in labels and tooltips.
 
-/// The largest magnitude that is drawn; what is beyond is no measurement.
+/// Maximum magnitude that is drawn; a larger one is not a measurement.
 const LIMIT: f64 = 1e100;
-/// A narrow space that does not break, between a number and its prefix.
+/// A narrow no-break space, between a number and its prefix.
 const NARROW: char = '\u{202f}';
 
 /// Returns whether a value can be drawn.
@@ -22,7 +22,7 @@ pub(crate) fn usable_interval(interval: Option<(f64, f64)>) -> Option<(f64, f64)
         .map(|(low, high)| (low.min(high), low.max(high)))
 }
 
-/// Returns the labels of ticks that are a step apart, all with as many decimals and the same prefix.
+/// Returns the labels of ticks that are one step apart, all with the same number of decimals and the same prefix.
 pub(crate) fn ticks(values: &[f64], step: f64) -> Vec<String> {
     let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     let (factor, suffix) = match prefix(largest) {
@@ -38,7 +38,7 @@ pub(crate) fn ticks(values: &[f64], step: f64) -> Vec<String> {
         .collect()
 }
 
-/// Returns a value with three significant digits, or all those before its decimal point.
+/// Returns a value with three significant digits, or with all digits before the decimal point if these are more.
 pub(crate) fn brief(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 {
@@ -57,13 +57,13 @@ pub(crate) fn brief(value: f64) -> String {
     text + &suffix
 }
 
-/// Returns a value with the digits that its interval allows: two significant ones of half its width.
+/// Returns a value with the digits that its interval allows: two significant digits of the half-width.
 pub(crate) fn measured(value: f64, interval: Option<(f64, f64)>) -> String {
     match interval.map(|(low, high)| (high - low) / 2.0) {
         Some(half) if half > 0.0 && value != 0.0 => {
             let (factor, suffix) = prefix(value.abs());
             let digits = (1.0 - (half / factor).log10().floor()).min(9.0);
-            // Before the point too, what the interval leaves open is no digit.
+            // Digits before the point that the interval leaves open are rounded to zero.
             let scaled = value / factor;
             let step = 10.0_f64.powf(-digits);
             let scaled = if digits < 0.0 {
@@ -86,8 +86,8 @@ pub(crate) fn with_unit(value: &str, unit: &str) -> String {
     }
 }
 
-/// Returns the factor and the suffix in which a magnitude has few digits: a prefix from a million on, a power of ten
-/// where there is no prefix.
+/// Returns the factor and the suffix with which a magnitude has few digits: a unit prefix from a million on, a power of
+/// ten where there is no prefix.
 fn prefix(magnitude: f64) -> (f64, String) {
     match magnitude {
         m if m == 0.0 || (1e-4..1e6).contains(&m) => (1.0, String::new()),
@@ -108,7 +108,7 @@ fn prefix(magnitude: f64) -> (f64, String) {
     }
 }
 
-/// Returns an exponent in raised digits.
+/// Returns an exponent as superscript digits.
 fn superscript(exponent: f64) -> String {
     let raise = |character| match character {
         '-' => '⁻',
@@ -117,7 +117,7 @@ fn superscript(exponent: f64) -> String {
     format!("{exponent:.0}").chars().map(raise).collect()
 }
 
-/// Returns the decimals that tell values apart that are a step apart.
+/// Returns the number of decimals that distinguish values that are one step apart.
 fn decimals(step: f64) -> usize {
     if step > 0.0 {
         (-(step.log10() + 1e-9).floor()).clamp(0.0, 9.0) as usize
@@ -126,7 +126,7 @@ fn decimals(step: f64) -> usize {
     }
 }
 
-/// Returns a number with a fixed count of decimals, a real minus sign and commas between thousands.
+/// Returns a number with a fixed number of decimals, a minus sign and commas between thousands.
 fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
@@ -144,7 +144,7 @@ fn fixed(value: f64, decimals: usize) -> String {
     format!("{}{grouped}{rest}", if negative { "−" } else { "" })
 }
 
-/// Returns a moment in seconds, or as minutes and seconds, or as hours and minutes, as the unit of its axis says.
+/// Returns a time as seconds, as minutes and seconds, or as hours and minutes, depending on the unit of its axis.
 pub(crate) fn moment(sec: f64, unit: TimeUnit, step: f64) -> String {
     let sign = if sec < 0.0 { "−" } else { "" };
     let whole = sec.abs().round();
@@ -158,7 +158,7 @@ pub(crate) fn moment(sec: f64, unit: TimeUnit, step: f64) -> String {
     }
 }
 
-/// The unit in which an axis of time counts.
+/// The unit of the labels of a time axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimeUnit {
     Seconds,
@@ -167,7 +167,7 @@ pub(crate) enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// Returns the unit for an axis that ends this far from zero.
+    /// Returns the unit for an axis whose ends are at most this far from zero.
     pub fn of(furthest_sec: f64) -> Self {
         match furthest_sec {
             sec if sec <= 180.0 => Self::Seconds,
@@ -176,7 +176,7 @@ impl TimeUnit {
         }
     }
 
-    /// Returns what the axis says of its unit.
+    /// Returns the unit as the title of the axis writes it.
     pub fn label(self) -> &'static str {
         match self {
             Self::Seconds => "s",

@@ -1,4 +1,4 @@
-//! One plot of a timeline: its lines over the bands, in coordinates of its own, and the lines' names beside their ends.
+//! One plot of a timeline: its lines over the bands, in its own coordinates, and the lines' names next to their ends.
 
 use std::fmt::Write;
 
@@ -11,9 +11,9 @@ use crate::svg::{Canvas, Coordinate};
 use crate::text::{self, SIZE};
 use crate::thinning::{seen, thinned};
 
-/// Points of a plot's own coordinates in one user unit: its paths need no decimals.
+/// Number of units of a plot's own coordinates in one user unit, so that its paths need no decimals.
 const FINE: f64 = 10.0;
-/// The length of the line that leads from the end of a line to its name.
+/// Length of the line from the end of a line to its name.
 pub(crate) const LEADER: f64 = 14.0;
 
 /// One plot of a timeline: lines of one unit.
@@ -24,14 +24,14 @@ pub struct Panel {
     pub lines: Vec<Line>,
 }
 
-/// A named series of seconds and values, in the order of time. A value that is not a number breaks the line.
+/// A named series of seconds and values, in the order of time. A value of NaN interrupts the line.
 #[derive(Clone, Debug)]
 pub struct Line {
     pub name: String,
     pub points: Vec<(f64, f64)>,
 }
 
-/// Returns the names of all lines once each: a name has one style in all panels.
+/// Returns the names of all lines, each once; lines of one name have the same style in all panels.
 pub(crate) fn names(panels: &[Panel]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for line in panels.iter().flat_map(|panel| &panel.lines) {
@@ -42,13 +42,14 @@ pub(crate) fn names(panels: &[Panel]) -> Vec<String> {
     names
 }
 
-/// Returns the width of the names beside the ends of the lines, where they are several, few enough and short.
+/// Returns the width of the names next to the ends of the lines; `None` where there is one line, or where the names are
+/// too many or too long.
 pub(crate) fn beside(names: &[String]) -> Option<f64> {
     let width = names.iter().map(|name| text::width(name)).fold(0.0, f64::max);
     ((2..=8).contains(&names.len()) && width <= 110.0).then_some(width)
 }
 
-/// Returns the panels with the lines that have a value to draw in a span of time.
+/// Returns the panels with the lines that have a value in a span of time.
 pub(crate) fn drawable(panels: &[Panel], span: (f64, f64)) -> Vec<Panel> {
     let drawable_line = |line: &Line| {
         let points = seen(&line.points, span);
@@ -68,15 +69,15 @@ pub(crate) fn drawable(panels: &[Panel], span: (f64, f64)) -> Vec<Panel> {
     panels.filter(|panel| !panel.lines.is_empty()).collect()
 }
 
-/// What all panels of a timeline have in common.
+/// The properties that all panels of a timeline share.
 pub(crate) struct Shared<'a> {
     pub time: &'a Axis,
     pub bands: &'a [Band],
-    /// The names of all lines, by whose order they have their styles.
+    /// Names of all lines; their order determines the styles.
     pub names: &'a [String],
-    /// The number of columns to which lines are thinned.
+    /// Number of columns to which lines are thinned.
     pub columns: usize,
-    /// Whether the lines' names stand beside their ends.
+    /// Whether the lines' names are written next to their ends.
     pub beside: bool,
 }
 
@@ -87,7 +88,7 @@ impl Shared<'_> {
     }
 }
 
-/// Draws one panel: its heading and grid, and in coordinates of its own its bands and lines.
+/// Draws a panel: its heading and grid, and in its own coordinates the bands and lines.
 pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shared<'_>) {
     let values = panel.lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
     let Some(range) = axis::range(values.filter(|y| y.is_finite())) else {
@@ -134,7 +135,7 @@ pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shar
     }
 }
 
-/// Shades the bands in the coordinates of the plot.
+/// Draws the bands in the coordinates of the plot.
 fn draw_bands(canvas: &mut Canvas, area: Area, shared: &Shared<'_>) {
     for band in shared.bands {
         let (x, width) = bands::place(shared.time, band.from_sec, band.to_sec);
@@ -148,7 +149,7 @@ fn draw_bands(canvas: &mut Canvas, area: Area, shared: &Shared<'_>) {
     }
 }
 
-/// Draws the names of the lines beside their ends, where there is room for all.
+/// Draws the names of the lines next to their ends, where there is room for all.
 fn draw_names(canvas: &mut Canvas, panel: &Panel, area: Area, vertical: &Axis, shared: &Shared<'_>) {
     let last = |line: &Line| {
         line.points
@@ -180,13 +181,14 @@ fn draw_names(canvas: &mut Canvas, panel: &Panel, area: Area, vertical: &Axis, s
     canvas.close("g");
 }
 
-/// Returns a path through points of whole numbers, with steps relative to the one before; it begins anew after a break.
+/// Returns a path through points, rounded to integers, with steps relative to the previous point; it begins anew after
+/// an interruption.
 fn path(points: &[(f64, f64)]) -> String {
     let mut path = String::new();
     for run in points.split(|(_, y)| !y.is_finite()).filter(|run| !run.is_empty()) {
         let mut before = whole(run[0]);
         if run.len() == 1 {
-            // A point that stands alone is a dash as wide as two user units.
+            // A single point is drawn as a dash of two user units.
             let _ = write!(path, "M{} {}h{}", (before.0 - FINE as i64).max(0), before.1, 2.0 * FINE);
             continue;
         }
@@ -202,7 +204,7 @@ fn path(points: &[(f64, f64)]) -> String {
     path
 }
 
-/// Returns the nearest whole numbers.
+/// Returns the coordinates rounded to integers.
 fn whole((x, y): (f64, f64)) -> (i64, i64) {
     (x.round() as i64, y.round() as i64)
 }

@@ -1,18 +1,18 @@
-//! Points of two values, as scatters and curves along an axis share them.
+//! Points with two values, for scatter plots and for curves along an axis.
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area};
 use crate::number;
 use crate::svg::Canvas;
 
-/// What an axis shows and in which unit.
+/// The label of an axis and its unit.
 #[derive(Clone, Debug)]
 pub struct AxisLabel {
     pub label: String,
     pub unit: String,
 }
 
-/// One point with its intervals, and a link to what it stands for.
+/// A point with its intervals, and a link to what it represents.
 #[derive(Clone, Debug)]
 pub struct Point {
     pub label: String,
@@ -21,7 +21,7 @@ pub struct Point {
     pub y: f64,
     pub x_interval: Option<(f64, f64)>,
     pub y_interval: Option<(f64, f64)>,
-    /// Whether no other point is better in both values.
+    /// Whether no other point is better in both values (Pareto front).
     pub on_front: bool,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Axes {
 }
 
 impl Axes {
-    /// Returns axes that hold all points and their intervals; `None` where there is no point.
+    /// Returns axes that include all points and their intervals; `None` where there are no points.
     pub fn of(points: &[&Point], area: Area, logarithmic_x: bool) -> Option<Self> {
         let with = |value: f64, interval| {
             let (low, high) = number::usable_interval(interval).unwrap_or((value, value));
@@ -58,7 +58,7 @@ impl Axes {
         let low = if y.0 >= 0.0 { (y.0 - room).max(0.0) } else { y.0 - room };
         let across = (area.left, area.right);
         let x = if logarithmic_x {
-            // An interval may reach to zero, where such an axis does not.
+            // An interval may reach zero, which a logarithmic axis cannot show.
             let positive = points.iter().flat_map(|point| with(point.x, point.x_interval));
             let positive = axis::range(positive.filter(|x| number::usable_log(*x)))?;
             Axis::log(positive, across, 8)
@@ -69,7 +69,7 @@ impl Axes {
         Some(Self { x, y })
     }
 
-    /// Returns where the whiskers of a point begin and end.
+    /// Returns the ends of a point's whiskers.
     pub fn whiskers(&self, point: &Point) -> Vec<((f64, f64), (f64, f64))> {
         let (x, y) = (self.x.at(point.x), self.y.at(point.y));
         let across = number::usable_interval(point.x_interval);
@@ -83,16 +83,16 @@ impl Axes {
     pub fn draw(&self, canvas: &mut Canvas, point: &Point, labels: (&AxisLabel, &AxisLabel)) {
         let (x, y) = (self.x.at(point.x), self.y.at(point.y));
         let href = point.href.as_deref().filter(|href| is_link(href));
-        let said = said(point, labels);
+        let tooltip = tooltip(point, labels);
         if let Some(href) = href {
             canvas.has_links();
-            canvas.tag("a").set("href", href).open_titled(&said);
+            canvas.tag("a").set("href", href).open_titled(&tooltip);
         }
         for (from, to) in self.whiskers(point) {
             frame::whisker(canvas, from, to);
         }
         if href.is_some() {
-            // A finger needs more room than the mark.
+            // Touching needs a larger area than the mark.
             canvas
                 .tag("circle")
                 .set("class", "jm-touch")
@@ -114,7 +114,7 @@ impl Axes {
         if href.is_some() {
             tag.end();
         } else {
-            tag.titled(&said);
+            tag.titled(&tooltip);
         }
         if href.is_some() {
             canvas.close("a");
@@ -122,29 +122,29 @@ impl Axes {
     }
 }
 
-/// Returns whether a link stays on the web: a relative one, or one of HTTP. Others, such as `javascript:`, are not drawn.
+/// Returns whether a link is relative or uses HTTP. Other links, such as `javascript:`, are not drawn.
 fn is_link(href: &str) -> bool {
     let scheme = href.split(['/', '?', '#']).next().unwrap_or_default();
     !scheme.contains(':') || href.starts_with("https://") || href.starts_with("http://")
 }
 
 /// Returns the tooltip of a point: its label, and both values with their intervals.
-fn said(point: &Point, labels: (&AxisLabel, &AxisLabel)) -> String {
+fn tooltip(point: &Point, labels: (&AxisLabel, &AxisLabel)) -> String {
     let value = |label: &AxisLabel, value, interval| {
         let interval = number::usable_interval(interval);
-        let mut said = format!(
+        let mut tooltip = format!(
             "{} {}",
             label.label,
             number::with_unit(&number::measured(value, interval), &label.unit)
         );
         if let Some((low, high)) = interval {
-            said += &format!(
+            tooltip += &format!(
                 " ({} to {})",
                 number::measured(low, interval),
                 number::measured(high, interval)
             );
         }
-        said
+        tooltip
     };
     let (x, y) = (
         value(labels.0, point.x, point.x_interval),

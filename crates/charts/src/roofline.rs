@@ -1,4 +1,4 @@
-//! The roofline: what a device can reach at an arithmetic intensity, and what was reached.
+//! The roofline: the performance that a device can reach at an arithmetic intensity, and what was reached.
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area, LEFT, RIGHT, WIDTH};
@@ -8,7 +8,7 @@ use crate::number;
 use crate::svg::{Canvas, Coordinate, Head, Svg};
 use crate::text;
 
-/// A device's two limits, and points that were reached.
+/// A device's two limits, and measured points.
 #[derive(Clone, Debug)]
 pub struct Roofline {
     pub title: String,
@@ -18,7 +18,7 @@ pub struct Roofline {
     pub points: Vec<RooflinePoint>,
 }
 
-/// What was reached at an arithmetic intensity.
+/// The performance that was reached at an arithmetic intensity.
 #[derive(Clone, Debug)]
 pub struct RooflinePoint {
     pub label: String,
@@ -26,7 +26,7 @@ pub struct RooflinePoint {
     pub flops_per_sec: f64,
 }
 
-/// What a device can reach.
+/// The limits of a device.
 #[derive(Clone, Copy)]
 struct Roof {
     peak: f64,
@@ -34,14 +34,14 @@ struct Roof {
 }
 
 impl Roof {
-    /// Returns the roof where both limits are known.
+    /// Returns the limits; `None` where one is unknown.
     fn of(roofline: &Roofline) -> Option<Self> {
         let (peak, bandwidth) = (roofline.peak_flops_per_sec, roofline.bandwidth_bytes_per_sec);
         let known = [peak, bandwidth, peak / bandwidth].into_iter().all(number::usable_log);
         known.then_some(Self { peak, bandwidth })
     }
 
-    /// Returns the arithmetic intensity from which on arithmetic is the limit.
+    /// Returns the arithmetic intensity above which arithmetic is the limit.
     fn ridge(self) -> f64 {
         self.peak / self.bandwidth
     }
@@ -52,7 +52,7 @@ impl Roof {
     }
 }
 
-/// Draws the limits of bandwidth and of arithmetic on two logarithmic axes, and the points with their share of the limit.
+/// Draws the limits of bandwidth and arithmetic on two logarithmic axes, and the points.
 pub fn roofline(roofline: &Roofline) -> Svg {
     let head = |height| Head {
         chart: "roofline",
@@ -89,8 +89,8 @@ pub fn roofline(roofline: &Roofline) -> Svg {
         draw_roof(&mut canvas, roof, (&x, &y), &mut labels);
     }
     for (index, point) in points.iter().enumerate() {
-        // Its share of the roof is left to who knows whether one phase or a mixture of them is drawn.
-        let said = format!(
+        // Its share of the limit is left out, because it is only meaningful where the point is a single phase.
+        let tooltip = format!(
             "{}: {}, {} FLOP/B",
             point.label,
             flops(point.flops_per_sec),
@@ -102,16 +102,17 @@ pub fn roofline(roofline: &Roofline) -> Svg {
         tag.at("cx", at(point).0)
             .at("cy", at(point).1)
             .at("r", 6.0)
-            .titled(&said);
+            .titled(&tooltip);
     }
     for point in &points {
         labels.draw(&mut canvas, at(point), &text::fit(&point.label, 300.0));
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
-/// Returns axes that hold all points, the ridge and what lies around it; `None` where there is neither.
+/// Returns axes that include all points, the ridge and its surroundings; `None` where there are neither points nor
+/// limits.
 fn axes(points: &[&RooflinePoint], roof: Option<Roof>, area: Area) -> Option<(Axis, Axis)> {
     let (low, high) = axis::range(
         points
@@ -129,7 +130,7 @@ fn axes(points: &[&RooflinePoint], roof: Option<Roof>, area: Area) -> Option<(Ax
     Some((x, y))
 }
 
-/// Returns a range within what can be drawn.
+/// Limits a range to the values that can be drawn.
 fn within_limits(low: f64, high: f64) -> (f64, f64) {
     (low.max(1e-100), high.min(1e100))
 }
@@ -142,12 +143,12 @@ fn draw_roof(canvas: &mut Canvas, roof: Roof, (x, y): (&Axis, &Axis), labels: &m
         .map(|(x, y)| format!("{} {}", Coordinate(x), Coordinate(y)))
         .join("L");
     let (peak, bandwidth) = (flops(roof.peak), format!("{}B/s", spaced(roof.bandwidth)));
-    let said = format!("{peak}, {bandwidth}, ridge at {} FLOP/B", number::brief(roof.ridge()));
+    let tooltip = format!("{peak}, {bandwidth}, ridge at {} FLOP/B", number::brief(roof.ridge()));
     canvas
         .tag("path")
         .set("class", "jm-roof")
         .set("d", &format!("M{d}"))
-        .titled(&said);
+        .titled(&tooltip);
     let peak = format!("peak {peak}");
     let place = (to.0 - 4.0, to.1 - 8.0);
     canvas.text("jm-tick jm-end jm-over", place, &peak);
@@ -177,7 +178,7 @@ fn flops(value: f64) -> String {
     format!("{}FLOP/s", spaced(value))
 }
 
-/// Returns a value with a space before what follows, which a prefix needs no second of.
+/// Returns a value to which a unit can be appended: it ends with a unit prefix, or else with a space.
 fn spaced(value: f64) -> String {
     let text = number::brief(value);
     if text.ends_with(char::is_alphabetic) {

@@ -1,4 +1,4 @@
-//! Points of two values with the front of those that no other beats.
+//! Scatter plots: points with two values, and their Pareto front.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::points::{Axes, AxisLabel, Point};
 use crate::svg::{Canvas, Coordinate, Head, Svg};
 use crate::text;
 
-/// The number of points up to which those that are not on the front have labels as well.
+/// Maximum number of points with which those behind the front have labels too.
 const FEW: usize = 16;
 
 /// Points over two axes.
@@ -21,9 +21,10 @@ pub struct Scatter {
     pub points: Vec<Point>,
 }
 
-/// Draws points with their intervals; a step line joins those on the front, and labels stand where there is room.
+/// Draws points with their intervals. A step line joins those on the front, and labels are drawn where there is room.
 ///
-/// The steps bound what the front beats. Which way is better is read from the points that are not on it.
+/// The steps bound the area of points that the front beats. Which direction is better is inferred from the points
+/// behind the front.
 pub fn scatter(scatter: &Scatter) -> Svg {
     let head = |height| Head {
         chart: "scatter",
@@ -65,19 +66,19 @@ pub fn scatter(scatter: &Scatter) -> Svg {
     for point in front.iter().chain(behind) {
         labels.draw(&mut canvas, at(point), &point.label);
     }
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
-/// Returns whether a larger x is the better one: of the four ways, the first for which each point that is not on the
-/// front is beaten by one that is.
+/// Returns whether a larger x is better: of the two directions that fit the shape of the front, the one in which more
+/// of the points behind it are beaten by a point on it.
 fn larger_x_is_better(front: &[&Point], behind: &[&Point]) -> bool {
     let rises = front
         .first()
         .zip(front.last())
         .is_some_and(|(first, last)| last.y > first.y);
-    // On a front that rises, better is to the right and below or to the left and above; on one that falls, below on both
-    // or above on both.
+    // On a rising front, better is either right and down or left and up; on a falling one, left and down or right and
+    // up.
     let ways = if rises {
         [(1.0, -1.0), (-1.0, 1.0)]
     } else {

@@ -1,4 +1,4 @@
-//! A small line of the last minutes, with its last, smallest and largest value as text.
+//! Sparklines: a small line of the last minutes, with its last, smallest and largest value as text.
 
 use std::fmt::Write;
 
@@ -11,17 +11,17 @@ use crate::thinning;
 
 const WIDTH: f64 = 240.0;
 const HEIGHT: f64 = 48.0;
-/// The edges of the line.
+/// Edges of the line.
 const LEFT: f64 = 2.0;
 const RIGHT: f64 = 130.0;
 const TOP: f64 = 5.0;
 const BOTTOM: f64 = 43.0;
-/// Where the texts beside the line begin.
+/// Left edge of the texts next to the line.
 const BESIDE: f64 = 140.0;
-/// The height of a text, which is the same on every screen.
+/// Height of a text, which is the same on every screen.
 const SIZE: f64 = 13.0;
 
-/// One line over time without axes.
+/// A line over time without axes.
 #[derive(Clone, Debug)]
 pub struct Sparkline {
     pub title: String,
@@ -51,7 +51,7 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
         return frame::nothing(head);
     };
     let across = |x: f64| LEFT + (RIGHT - LEFT) * ((x - from) / (to - from)).clamp(0.0, 1.0);
-    // From zero: a line that only ever shows its own range would make noise of any size look alike.
+    // The scale includes zero: with the line's own range only, noise of any size would look the same.
     let (ground, top) = (low.min(0.0), high.max(0.0));
     let share = |y: f64| {
         if top > ground {
@@ -91,7 +91,7 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
     canvas.finish(&head)
 }
 
-/// Returns the path through points, which begins anew after a break; a point that stands alone is drawn as well.
+/// Returns the path through points, which begins anew after an interruption; a single point is drawn too.
 fn path(points: &[(f64, f64)], at: impl Fn((f64, f64)) -> (f64, f64)) -> String {
     let mut path = String::new();
     let mut joined = false;

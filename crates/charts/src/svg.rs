@@ -1,8 +1,8 @@
-//! SVG text: elements, attributes, escaping, and the names that a screen reader says. Leaves what is drawn to the charts.
+//! SVG text: elements, attributes, escaping, and titles for screen readers. What is drawn is left to the charts.
 
 use std::fmt::{self, Display, Write};
 
-/// Stands in a body for the drawing's own id, which is known only when the body is; no escaped text has it.
+/// Placeholder for the drawing's id, which is only known when the body is complete; escaped text never contains it.
 const OWN_ID: char = '\u{1}';
 
 /// One drawing as the text of an `<svg>` element.
@@ -15,9 +15,9 @@ impl Display for Svg {
     }
 }
 
-/// What a drawing is called and how large it is.
+/// Title and size of a drawing.
 pub(crate) struct Head<'a> {
-    /// The kind of chart, by which a script finds it.
+    /// Kind of the chart, by which scripts find it.
     pub chart: &'static str,
     pub title: &'a str,
     pub description: &'a str,
@@ -25,7 +25,7 @@ pub(crate) struct Head<'a> {
     pub height: f64,
 }
 
-/// The elements of one drawing so far.
+/// The elements of a drawing so far.
 #[derive(Default)]
 pub(crate) struct Canvas {
     body: String,
@@ -41,7 +41,7 @@ impl Canvas {
         Tag { canvas: self, name }
     }
 
-    /// Writes the end of an element that was opened.
+    /// Writes the end tag of an open element.
     pub fn close(&mut self, name: &'static str) {
         let _ = write!(self.body, "</{name}>");
     }
@@ -57,7 +57,7 @@ impl Canvas {
             .end();
     }
 
-    /// Writes a text that begins, is centred or ends at a point, as its class says.
+    /// Writes a text that begins, is centred or ends at a point, depending on its class.
     pub fn text(&mut self, class: &str, at: (f64, f64), text: &str) {
         self.tag("text")
             .set("class", class)
@@ -71,7 +71,7 @@ impl Canvas {
         let _ = write!(self.data, " data-{name}=\"{}\"", escape(&value.to_string()));
     }
 
-    /// Says that the drawing has links, which an image may not have.
+    /// Notes that the drawing has links, which the role `img` does not allow.
     pub fn has_links(&mut self) {
         self.interactive = true;
     }
@@ -87,7 +87,8 @@ impl Canvas {
         format!("url(#{id})")
     }
 
-    /// Returns the whole drawing. Its ids are a digest of all it says, so that they differ from any other drawing's.
+    /// Returns the whole drawing. Its ids are a digest of its content, so that they differ from those of other
+    /// drawings.
     pub fn finish(self, head: &Head<'_>) -> Svg {
         let (title, description) = (escape(head.title), escape(head.description));
         let id = format!(
@@ -126,7 +127,7 @@ pub(crate) struct Tag<'a> {
 impl Tag<'_> {
     /// Writes an attribute.
     pub fn set(self, name: &str, value: &str) -> Self {
-        // The own id is the one character that escaping would take away.
+        // The placeholder of the id is the only character that escaping would remove.
         let _ = write!(self.canvas.body, " {name}=\"");
         for (index, part) in value.split(OWN_ID).enumerate() {
             if index > 0 {
@@ -138,13 +139,13 @@ impl Tag<'_> {
         self
     }
 
-    /// Writes an attribute that is a length or a place.
+    /// Writes an attribute that is a length or a position.
     pub fn at(self, name: &str, value: f64) -> Self {
         let _ = write!(self.canvas.body, " {name}=\"{}\"", Coordinate(value));
         self
     }
 
-    /// Writes an attribute that is a figure to be read by a script.
+    /// Writes an attribute that is a number for scripts.
     pub fn figure(self, name: &str, value: f64) -> Self {
         let _ = write!(self.canvas.body, " {name}=\"{value}\"");
         self
@@ -187,7 +188,7 @@ impl Tag<'_> {
     }
 }
 
-/// A number of user units with at most one decimal.
+/// A number of user units, written with at most one decimal.
 pub(crate) struct Coordinate(pub f64);
 
 impl Display for Coordinate {
@@ -205,7 +206,7 @@ impl Display for Coordinate {
     }
 }
 
-/// Returns a text that stands for itself in XML, between tags and in quotes. Characters that XML forbids become U+FFFD.
+/// Escapes a text for XML, between tags and in quotes. Characters that XML forbids become U+FFFD.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! Checks of whole drawings: what any drawing must be, whatever it is given.
+//! Checks that hold for whole drawings of any kind and any input.
 
 use crate as charts;
 use crate::{Svg, timeline};
@@ -16,7 +16,7 @@ const ELEMENTS: [&str; 12] = [
     "a", "circle", "defs", "desc", "g", "line", "path", "pattern", "rect", "svg", "text", "title",
 ];
 
-/// Returns why a drawing may not be shown; an empty list where it may.
+/// Returns the reasons why a drawing must not be shown; an empty list where there are none.
 fn faults(svg: &Svg) -> Vec<String> {
     let text = svg.to_string();
     let elements = match elements(&text) {
@@ -48,7 +48,7 @@ fn faults(svg: &Svg) -> Vec<String> {
     faults
 }
 
-/// Returns what is wrong with the names that a screen reader says.
+/// Returns what is wrong with the titles for screen readers.
 fn heading_faults(elements: &[Element], ids: &[String]) -> Vec<String> {
     let root = &elements[0];
     let labels = root.attribute("aria-labelledby").unwrap_or_default();
@@ -69,14 +69,14 @@ fn heading_faults(elements: &[Element], ids: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn every_sample_is_a_drawing_that_a_strict_policy_shows() {
+fn every_sample_is_allowed_by_a_strict_content_policy() {
     for (title, svg) in samples::all() {
         assert_eq!(faults(&svg), Vec::<String>::new(), "{title}");
     }
 }
 
 #[test]
-fn every_class_of_a_drawing_has_a_rule_and_every_rule_a_drawing() {
+fn every_class_has_a_rule_and_every_rule_is_used() {
     let drawn: Vec<String> = samples::all().iter().flat_map(|(_, svg)| classes(svg)).collect();
     let is_name = |character: char| character.is_ascii_alphanumeric() || character == '-';
     let rules = charts::STYLE
@@ -86,7 +86,7 @@ fn every_class_of_a_drawing_has_a_rule_and_every_rule_a_drawing() {
     let rules: Vec<&str> = rules.filter(|class| class.starts_with("jm-")).collect();
     let without: Vec<_> = drawn.iter().filter(|class| !rules.contains(&class.as_str())).collect();
     assert!(without.is_empty(), "no rule for {without:?}");
-    // More than eight series have other dashes; no sample has so many.
+    // Beyond eight series the dashes differ; no sample has so many.
     let unused = rules
         .iter()
         .filter(|class| !class.starts_with("jm-s") && !class.starts_with("jm-r"));
@@ -96,21 +96,21 @@ fn every_class_of_a_drawing_has_a_rule_and_every_rule_a_drawing() {
     assert!(unused.is_empty(), "no drawing for {unused:?}");
 }
 
-/// Returns the classes of a drawing that the style knows by name.
+/// Returns the classes of a drawing that need a rule in the style.
 fn classes(svg: &Svg) -> Vec<String> {
     let elements = elements(&svg.to_string()).expect("well-formed");
     let classes = elements
         .iter()
         .filter_map(|element| element.attribute("class"))
         .flat_map(|class| class.split(' '));
-    // Classes for scripts and places, which have no rule.
+    // Classes that are only for scripts or structure and have no rule.
     let unruled = "label start panel strip x-grid x-ticks band-names line-names bars distribution gantt roofline scatter along forest";
     let unruled = |class: &str| unruled.split(' ').any(|name| class == format!("jm-{name}"));
     classes.filter(|class| !unruled(class)).map(str::to_owned).collect()
 }
 
 #[test]
-fn no_text_of_a_sample_covers_another_even_in_the_large_type_of_a_phone() {
+fn no_texts_of_a_sample_overlap_even_in_the_large_type_of_a_phone() {
     for (title, svg) in samples::all()
         .into_iter()
         .filter(|(title, _)| *title != "The last five minutes")
@@ -140,7 +140,7 @@ fn two_drawings_on_a_page_share_no_id() {
 }
 
 #[test]
-fn hostile_labels_are_text_and_nothing_else() {
+fn hostile_labels_remain_text() {
     let hostile = "\"'><script>alert(1)</script>&amp;<svg onload='x'>\u{0}\u{1}]]>";
     let mut drawn = samples::power();
     drawn.title = hostile.to_owned();
@@ -159,7 +159,7 @@ fn hostile_labels_are_text_and_nothing_else() {
 }
 
 #[test]
-fn a_link_that_runs_a_script_is_no_link() {
+fn a_link_that_runs_a_script_is_not_drawn() {
     let point = |href: &str| charts::Point {
         label: "a".to_owned(),
         href: Some(href.to_owned()),
@@ -199,7 +199,7 @@ fn a_link_that_runs_a_script_is_no_link() {
 }
 
 #[test]
-fn what_has_no_value_says_that_there_is_nothing_to_draw() {
+fn a_drawing_without_values_states_that_there_is_nothing_to_draw() {
     let mut drawn = samples::power();
     drawn.bands.clear();
     drawn.marks.clear();
@@ -237,7 +237,7 @@ fn what_has_no_value_says_that_there_is_nothing_to_draw() {
 }
 
 #[test]
-fn a_roofline_says_how_many_points_its_axes_cannot_hold() {
+fn a_roofline_states_how_many_points_are_left_out() {
     let point = |flops_per_byte| charts::RooflinePoint {
         label: "a".into(),
         flops_per_byte,
@@ -255,13 +255,13 @@ fn a_roofline_says_how_many_points_its_axes_cannot_hold() {
 }
 
 #[test]
-fn a_gantt_of_more_rows_than_can_be_told_apart_says_how_many_it_leaves_out() {
+fn a_gantt_of_many_rows_states_how_many_are_left_out() {
     let (_, svg) = samples::all().swap_remove(5);
     assert!(svg.to_string().contains("the first 400 of 500, 100 left out"));
 }
 
 #[test]
-fn the_steps_of_a_front_bound_what_it_beats() {
+fn the_steps_of_a_front_bound_the_points_that_it_beats() {
     let point = |(x, y, on_front): (f64, f64, bool)| charts::Point {
         label: "a".into(),
         href: None,
@@ -271,7 +271,7 @@ fn the_steps_of_a_front_bound_what_it_beats() {
         y_interval: None,
         on_front,
     };
-    // A front and a point that it beats, and which way its steps begin.
+    // A front and a point that it beats, and the direction of its first step.
     let cases = [
         ([(1.0, 1.0, true), (2.0, 2.0, true), (1.0, 2.0, false)], "V"),
         ([(1.0, 1.0, true), (2.0, 2.0, true), (2.0, 1.0, false)], "H"),

@@ -1,16 +1,16 @@
-//! How wide a text is, estimated without its font. Every place is kept for the larger text of a narrow screen.
+//! Estimates of the width of texts, without their font. Positions leave room for the larger text of a narrow screen.
 
-/// The height of a text on a narrow screen in user units, for which every place is kept.
+/// Height of a text on a narrow screen, in user units; all positions leave room for it.
 pub(crate) const SIZE: f64 = 19.0;
-/// The distance of two lines of text.
+/// Distance of two lines of text.
 pub(crate) const LINE: f64 = 23.0;
 
-/// Returns the estimated width of a text in user units, rather too wide than too narrow.
+/// Returns the estimated width of a text in user units, which is rather too large than too small.
 pub(crate) fn width(text: &str) -> f64 {
     text.chars().map(advance).sum::<f64>() * SIZE
 }
 
-/// Returns the estimated width of a character in heights of the text.
+/// Returns the estimated width of a character as a multiple of the text height.
 fn advance(character: char) -> f64 {
     match character {
         '\u{202f}' | 'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '(' | ')' | '[' | ']' | ' '
@@ -23,7 +23,7 @@ fn advance(character: char) -> f64 {
     }
 }
 
-/// Returns the text, cut with an ellipsis where it is wider than the room.
+/// Returns the text, cut with an ellipsis where it is wider than `room`.
 pub(crate) fn fit(text: &str, room: f64) -> String {
     if width(text) <= room {
         return text.to_owned();
@@ -37,7 +37,7 @@ pub(crate) fn fit(text: &str, room: f64) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Returns the text in at most two lines that fit the room, broken between words where it can be.
+/// Returns the text in at most two lines that fit into `room`, broken between words where possible.
 pub(crate) fn wrap(text: &str, room: f64) -> Vec<String> {
     if width(text) <= room {
         return vec![text.to_owned()];
@@ -49,7 +49,7 @@ pub(crate) fn wrap(text: &str, room: f64) -> Vec<String> {
     }
 }
 
-/// Returns where a text of a width is centred so that it stays between two limits: as near to the wanted place as it goes.
+/// Returns the centre of a text of this width that is nearest to the wanted one and keeps the text between two limits.
 pub(crate) fn centred(wanted: f64, width: f64, (left, right): (f64, f64)) -> f64 {
     wanted.min(right - width / 2.0).max(left + width / 2.0)
 }

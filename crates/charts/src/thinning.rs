@@ -1,16 +1,16 @@
-//! Thinning of a series to the columns of a drawing, keeping what the eye would see of all of it.
+//! Thinning of a series to the columns of a drawing without changing what is visible.
 
 use crate::number;
 
-/// Returns the points of a series thinned to columns of equal width: each column keeps its first, its last, its smallest
-/// and its largest point. A break, a point whose value is not a number, is kept where it parts two columns.
+/// Returns the points of a series thinned to columns of equal width: each column keeps its first, last, smallest and
+/// largest point. An interruption, a point whose value is NaN, is kept where it separates two columns.
 ///
-/// A series of at most four points a column is returned as it is, in the order of time.
+/// A series with at most four points for each column is returned unchanged, in the order of time.
 pub fn thin(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
     thinned(&seen(points, (f64::MIN, f64::MAX)), columns)
 }
 
-/// Returns the points that lie in a span in the order of time; a value that cannot be drawn becomes a break.
+/// Returns the points within a span in the order of time; a value that cannot be drawn becomes an interruption.
 pub(crate) fn seen(points: &[(f64, f64)], (from, to): (f64, f64)) -> Vec<(f64, f64)> {
     let seen = points.iter().filter(|(x, _)| (from..=to).contains(x));
     let mut seen: Vec<_> = seen
@@ -22,7 +22,7 @@ pub(crate) fn seen(points: &[(f64, f64)], (from, to): (f64, f64)) -> Vec<(f64, f
     seen
 }
 
-/// Returns points that are in the order of time thinned as [`thin`] does.
+/// Returns points, which are in the order of time, thinned as by [`thin`].
 pub(crate) fn thinned(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
     let columns = columns.max(1);
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
@@ -52,14 +52,14 @@ pub(crate) fn thinned(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> 
         if (broken || begin > 0) && !kept.is_empty() {
             kept.push((column[begin].0, f64::NAN));
         }
-        keep(column, begin, end, &mut kept);
+        append_extremes(column, begin, end, &mut kept);
         broken = end + 1 < column.len();
     }
     kept
 }
 
 /// Appends the first, the last, the smallest and the largest point of a column, in the order of time.
-fn keep(column: &[(f64, f64)], begin: usize, end: usize, kept: &mut Vec<(f64, f64)>) {
+fn append_extremes(column: &[(f64, f64)], begin: usize, end: usize, kept: &mut Vec<(f64, f64)>) {
     let (mut lowest, mut highest) = (begin, begin);
     for (index, (_, y)) in column.iter().enumerate().filter(|(_, (_, y))| y.is_finite()) {
         if *y < column[lowest].1 {

@@ -1,4 +1,4 @@
-//! Lines over time in panels, one above the other, with the phases shaded behind them and marks beneath.
+//! Timelines: lines over time in panels, one below the other, with shaded phases behind them and marks below.
 
 use crate::axis::Axis;
 use crate::bands::{self, Band, BandKind};
@@ -10,7 +10,7 @@ use crate::panel::{self, LEADER, Panel, Shared};
 use crate::svg::{Canvas, Head, Svg};
 use crate::text::{self, SIZE};
 
-/// How many points all lines of a timeline have together at most, so that its text stays small.
+/// Maximum number of points of all lines of a timeline together, so that its text stays small.
 const MAX_POINTS: usize = 24_000;
 
 /// Lines over time.
@@ -21,13 +21,13 @@ pub struct Timeline {
     pub from_sec: f64,
     pub to_sec: f64,
     pub bands: Vec<Band>,
-    /// Panels one above the other over one axis of time.
+    /// Panels, one below the other, with a common time axis.
     pub panels: Vec<Panel>,
     pub marks: Vec<Mark>,
 }
 
-/// Draws lines over time in panels, with bands behind them and marks beneath. Lines of many points are thinned to columns,
-/// so that all together have some tens of thousands of points.
+/// Draws lines over time in panels, with bands behind them and marks below. Lines with many points are thinned to
+/// columns, so that all together have some tens of thousands of points.
 pub fn timeline(timeline: &Timeline) -> Svg {
     let (title, description) = (&timeline.title, &timeline.description);
     let head = |height| Head {
@@ -73,11 +73,11 @@ pub fn timeline(timeline: &Timeline) -> Svg {
     let bottom = area.horizontal(&mut canvas, &time, &frame::titled("time", unit.label()));
     canvas.data("from-sec", timeline.from_sec);
     canvas.data("to-sec", timeline.to_sec);
-    area.tell(&mut canvas);
+    area.write_position(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
-/// Draws the panels one below the other, and returns where they end.
+/// Draws the panels one below the other and returns their lower edge.
 fn draw_panels(canvas: &mut Canvas, top: f64, panels: &[Panel], shared: &Shared<'_>) -> f64 {
     let mut bottom = top;
     for panel in panels {

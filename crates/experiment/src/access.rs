@@ -1,5 +1,5 @@
-//! Who may do what: roles, API keys as they are kept, and what is written down of what somebody did. No I/O; a key's
-//! secret is made here and nowhere stored.
+//! Roles, API keys, sessions and the entries of the audit log. No I/O: secrets are generated here, and only their
+//! digests are meant to be stored.
 
 mod audit;
 mod key;

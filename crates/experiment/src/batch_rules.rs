@@ -3,8 +3,8 @@ use super::choices::Device;
 use super::field::FieldProblem;
 use super::submission::Spec;
 
-/// Refuses a batch that mistral.rs 0.8.1 does not decode as one: on the CPU its attention mixes the sequences up, and on any
-/// device it decodes together only those of one length.
+/// Returns a problem for a batch that mistral.rs 0.8.1 does not decode correctly: on the CPU its attention mixes up the
+/// sequences, and on any device it only decodes sequences of equal length together.
 pub fn batch_problem(spec: &Spec) -> Option<FieldProblem> {
     if spec.batch_size <= 1 {
         return None;
@@ -16,7 +16,8 @@ pub fn batch_problem(spec: &Spec) -> Option<FieldProblem> {
     let is_random = matches!(spec.prompts, Prompts::Synthetic { .. }) && spec.prompt_lines.is_empty();
     if !is_random && spec.max_input_tokens.is_none() {
         differs.push(
-            "prompts may differ in their tokens (take prompts.synthetic, or cut all to max_input_tokens)".to_owned(),
+            "prompts may differ in their number of tokens (use prompts.synthetic, or cut all to max_input_tokens)"
+                .to_owned(),
         );
     }
     if let Prompts::Synthetic { synthetic } = &spec.prompts {
@@ -34,7 +35,7 @@ pub fn batch_problem(spec: &Spec) -> Option<FieldProblem> {
     }
     let lines = 0..spec.prompt_lines.len() as u32;
     if lines.into_iter().any(|line| spec.max_output_tokens_of(line) != most) {
-        differs.push("a prompt has a max_output_tokens of its own".to_owned());
+        differs.push("a prompt has its own max_output_tokens".to_owned());
     }
     if differs.is_empty() {
         return None;
@@ -42,8 +43,8 @@ pub fn batch_problem(spec: &Spec) -> Option<FieldProblem> {
     Some(FieldProblem::new(
         "/batch_size",
         format!(
-            "is {}; mistral.rs 0.8.1 decodes together only sequences of one length, and rightly only on cuda, but {}; accepted \
-             is 1: for several at once take num_processes, or an engine that batches (GET /v1/nodes lists them under servers)",
+            "is {}; mistral.rs 0.8.1 decodes only sequences of equal length together, and correctly only on cuda, but {}; accepted \
+             is 1: to run several at the same time use num_processes, or an engine that batches (servers in GET /v1/nodes)",
             spec.batch_size,
             differs.join(", ")
         ),

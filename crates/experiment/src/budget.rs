@@ -1,7 +1,7 @@
 use super::{Distribution, Load, Prompts, Spec};
 
 impl Spec {
-    /// How many prompts one pass has; null for a set whose size is not stated.
+    /// Returns the number of prompts of one pass; `None` for a set whose size is not stated.
     pub fn prompt_count(&self) -> Option<u32> {
         let count = |length: usize| Some(u32::try_from(length).unwrap_or(u32::MAX));
         match &self.prompts {
@@ -15,7 +15,8 @@ impl Spec {
         }
     }
 
-    /// Returns how many tokens one pass over all prompts generates at most; `None` for a set whose size is not stated.
+    /// Returns the maximum number of tokens that one pass over all prompts generates; `None` for a set whose size is
+    /// not stated.
     pub fn max_output_tokens_of_a_pass(&self) -> Option<u64> {
         let prompts = self.prompt_count()?;
         if self.prompt_lines.is_empty() {
@@ -28,9 +29,9 @@ impl Spec {
         )
     }
 
-    /// No more tokens than this are read and generated in the measured cycles, all ranks together. Of texts it is a
-    /// bound and no count: a token is at least one byte, and a chat template's own few are left out. `dataset_bytes` is
-    /// the length of a built-in set's prompts. Saturates.
+    /// Returns an upper bound on the tokens that are read and generated in the measured cycles, over all ranks. Texts
+    /// are bounded by their bytes, since a token is at least one byte; the few tokens of a chat template are left out.
+    /// `dataset_bytes` is the length of a built-in set's prompts. Saturates.
     pub fn token_bound(&self, dataset_bytes: u64) -> u64 {
         let of_a_cycle = match self.requests_by_chance() {
             Some(requests) => {
@@ -48,7 +49,7 @@ impl Spec {
         of_a_cycle.saturating_mul(u64::from(self.num_cycles) + u64::from(self.repeat_disturbed))
     }
 
-    /// Returns the bounds of all prompts' tokens, put together by `fold`: their sum, or the largest.
+    /// Returns the bounds of all prompts' tokens, combined by `fold`: their sum or their maximum.
     fn input_bound(&self, dataset_bytes: u64, fold: fn(u64, u64) -> u64) -> u64 {
         let prompts = u64::from(self.prompt_count().unwrap_or(0));
         let most_of_one = self.max_input_tokens.map_or(u64::MAX, u64::from);
@@ -70,23 +71,24 @@ impl Spec {
         }
     }
 
-    /// Returns the most requests of a cycle where chance, or the times of a file, say which prompts they get: each rank goes
-    /// through its own prompts, and no rank may be counted on to get its share. `None` where all go through all prompts.
+    /// Returns the maximum number of requests of a cycle where chance, or the times of a file, assign requests to
+    /// ranks. Each rank goes through its own prompts, and any rank may get more than its share. `None` where every rank
+    /// runs all its prompts.
     fn requests_by_chance(&self) -> Option<u64> {
         let load = self.load.as_ref().filter(|load| load.comes_by_itself())?;
-        let requests = load.most_requests().filter(|_| self.num_processes > 1)?;
+        let requests = load.max_requests().filter(|_| self.num_processes > 1)?;
         Some(requests.into())
     }
 
-    /// Returns the most tokens of an answer to any prompt.
+    /// Returns the maximum number of output tokens of any prompt.
     fn max_output_tokens_of_any(&self) -> u64 {
         let lines = 0..self.prompt_lines.len() as u32;
         let each = lines.map(|index| self.max_output_tokens_of(index));
         u64::from(each.max().unwrap_or(self.max_output_tokens))
     }
 
-    /// Returns how many requests a cycle has, over all ranks: of an open load by its duration the mean; `None` for a set whose
-    /// size is not stated.
+    /// Returns the number of requests of a cycle, over all ranks; the mean for an open load with a duration. `None` for
+    /// a set whose size is not stated.
     pub fn requests_of_a_cycle(&self) -> Option<u64> {
         match self.load.as_ref().and_then(Load::requests) {
             Some(requests) => Some(requests.into()),
@@ -94,7 +96,8 @@ impl Spec {
         }
     }
 
-    /// Returns how many tokens a cycle generates at most, over all ranks; `None` for a set whose size is not stated.
+    /// Returns the maximum number of tokens that a cycle generates, over all ranks; `None` for a set whose size is not
+    /// stated.
     pub fn max_output_tokens_of_a_cycle(&self) -> Option<u64> {
         if let Some(requests) = self.requests_by_chance() {
             return Some(requests.saturating_mul(self.max_output_tokens_of_any()));
@@ -102,14 +105,15 @@ impl Spec {
         Some(self.max_output_tokens_of_a_pass()?.saturating_mul(self.passes()?))
     }
 
-    /// Returns how often a cycle goes through all prompts at most, the last time perhaps not to the end.
+    /// Returns the maximum number of passes over all prompts in a cycle; the last one may be incomplete.
     fn passes(&self) -> Option<u64> {
-        Some(match self.load.as_ref().and_then(Load::most_requests) {
+        Some(match self.load.as_ref().and_then(Load::max_requests) {
             Some(requests) => u64::from(requests).div_ceil(u64::from(self.prompt_count()?.max(1))),
             None => self.copies(),
         })
     }
 
+    /// Returns how many ranks run each prompt.
     fn copies(&self) -> u64 {
         match self.distribution {
             Distribution::Shard => 1,

@@ -7,12 +7,12 @@ use thiserror::Error;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// How far the telling of an experiment's end is.
+/// State of the callback that reports an experiment's end.
 ///
 /// - `waiting`: the experiment is not finished
-/// - `pending`: it is; the call is about to be made, or to be made again
+/// - `pending`: the experiment is finished; a call, or another try, is due
 /// - `delivered`: the receiver answered 2xx
-/// - `failed`: given up, after the last try or because the receiver answered 410
+/// - `failed`: given up after the last try, or because the receiver answered 410
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallbackState {
@@ -25,6 +25,7 @@ pub enum CallbackState {
 impl CallbackState {
     pub const ALL: [Self; 4] = [Self::Waiting, Self::Pending, Self::Delivered, Self::Failed];
 
+    /// Returns the state's name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -41,7 +42,7 @@ impl fmt::Display for CallbackState {
     }
 }
 
-/// A text that is no state of a callback: whoever wrote it is of another version, or damaged.
+/// The error for a text that is not the state of a callback: it is damaged, or another version wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} is not a state of a callback", quoted(.0))]
 pub struct NotACallbackState(String);
@@ -55,27 +56,28 @@ impl FromStr for CallbackState {
     }
 }
 
-/// Who is told of an experiment's end, and what came of it.
+/// The receiver of an experiment's callback, and what came of the call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Callback {
-    /// Where it is told.
+    /// URL that is called.
     #[schema(example = "https://hooks.lab.example/joulemark")]
     pub url: String,
     pub state: CallbackState,
-    /// In the body and in the header X-Joulemark-Delivery of every try, for the receiver to know it again.
+    /// Id of the delivery, in the body and in the header X-Joulemark-Delivery of every try, so that the receiver can
+    /// recognise repeated ones.
     #[schema(value_type = String, format = "uuid")]
     pub delivery_id: Uuid,
-    /// Tries so far.
+    /// Number of tries so far.
     pub attempts: u32,
-    /// HTTP status of the last try; null when there was none, or no answer.
+    /// HTTP status of the last try; null before the first one, and when there was no answer.
     #[schema(example = 204)]
     pub last_status: Option<u16>,
     /// What was wrong with the last try; null when nothing was.
     pub last_error: Option<String>,
-    /// When the last try was made, RFC 3339; null before the first.
+    /// Time of the last try, RFC 3339; null before the first.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub last_attempt_at: Option<Timestamp>,
-    /// When the next try is due, by the database's clock; null unless it is pending.
+    /// When the next try is due, by the database's clock; null unless one is pending.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub next_attempt_at: Option<Timestamp>,
 }

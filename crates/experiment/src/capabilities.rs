@@ -6,29 +6,29 @@ use super::OfferedServer;
 use super::host::{Host, Model};
 use super::offered_engine::{OfferedEngine, refused_board};
 
-/// What a node has, as it tells the others.
+/// The capabilities of a node, as it announces them to the other nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     pub hostname: String,
     pub version: String,
     pub labels: BTreeMap<String, String>,
     pub host: Host,
-    /// Models whose files lie there and can be loaded.
+    /// Models under the node's models folder that can be loaded.
     pub models: Vec<OfferedModel>,
-    /// Whether it also takes models from the hub.
+    /// Whether the node also loads models from the Hugging Face hub.
     pub allow_hub: bool,
     pub allow_synthetic_engine: bool,
-    /// Files of its prompts folder, by name; a server of an earlier version has none.
+    /// Names of the files in the node's prompts folder; empty for servers of earlier versions.
     #[serde(default)]
     pub prompt_files: Vec<String>,
-    /// Servers that its configuration describes as engines; a server of an earlier version has none.
+    /// Servers that the node's configuration describes as engines; empty for servers of earlier versions.
     #[serde(default)]
     pub servers: Vec<OfferedServer>,
-    /// Why programs of engines that it has cannot be started; a server of an earlier version tells none.
+    /// Why programs of engines on the node cannot be started; empty for servers of earlier versions.
     #[serde(default)]
     pub engine_problems: Vec<String>,
-    /// Engines that it can start. Stored beside the offer, not in it: a server of an earlier version writes none, and
-    /// its node then has what was built into it.
+    /// Engines that the node can start. They are stored apart from this document: servers of earlier versions
+    /// announce none, and such a node has the engine that was built into its server.
     #[serde(skip)]
     pub engines: Vec<OfferedEngine>,
 }
@@ -42,11 +42,12 @@ pub struct OfferedModel {
 }
 
 impl Capabilities {
+    /// Returns the model with this name.
     pub fn model(&self, name: &str) -> Option<&OfferedModel> {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// Sets what can be started there, why the rest cannot, and on which GPUs that computes.
+    /// Sets the engines that the node can start, why others cannot be started, and which GPUs the engines compute on.
     pub fn set_engines(&mut self, engines: Vec<OfferedEngine>, problems: Vec<String>) {
         self.host.cuda_build = engines.iter().any(OfferedEngine::has_cuda);
         for gpu in &mut self.host.gpus {
@@ -56,17 +57,17 @@ impl Capabilities {
         self.engines = engines;
     }
 
-    /// Finds an engine by its name.
+    /// Returns the engine with this name.
     pub fn engine(&self, name: &str) -> Option<&OfferedEngine> {
         self.engines.iter().find(|engine| engine.name == name)
     }
 
-    /// Finds an engine that is a server by its name.
+    /// Returns the server with this name.
     pub fn server(&self, name: &str) -> Option<&OfferedServer> {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    /// Whether it has each of these labels with this value.
+    /// Returns whether the node has each of these labels with the same value.
     pub fn has_labels(&self, wanted: &BTreeMap<String, String>) -> bool {
         wanted.iter().all(|(key, value)| self.labels.get(key) == Some(value))
     }

@@ -3,18 +3,18 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::field::{Fields, brief, is_plain};
-use super::table::{Asked, Bounds, Choice, Kind};
+use super::table::{Bounds, Choice, FieldType, Kind};
 
-/// mistral.rs' in-situ quantization types that a request may name.
+/// In-situ quantization types of mistral.rs that a request may name.
 pub const QUANTIZATIONS: [&str; 15] = [
     "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q8_1", "q2k", "q3k", "q4k", "q5k", "q6k", "q8k", "hqq4", "hqq8", "fp8",
 ];
 
-/// Where inference runs.
+/// The device that inference runs on.
 ///
-/// - `auto`: `cuda` when GPUs are named (or this build has CUDA and the host a GPU), else `cpu`
-/// - `cuda`: the GPUs
-/// - `cpu`: the CPU
+/// - `auto`: `cuda` when GPUs are asked for, or when the host has GPUs that the engine computes on; else `cpu`
+/// - `cuda`: on the GPUs
+/// - `cpu`: on the CPU
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
@@ -23,7 +23,7 @@ pub enum Device {
     Cpu,
 }
 
-/// How prompts reach the ranks.
+/// The distribution of prompts to the ranks.
 ///
 /// - `shard`: prompts are dealt round-robin to the ranks
 /// - `replicate`: every rank runs all prompts
@@ -34,10 +34,10 @@ pub enum Distribution {
     Replicate,
 }
 
-/// What a running experiment has to itself.
+/// The isolation of a running experiment: what it has exclusively.
 ///
 /// - `devices`: the devices that it runs on
-/// - `host`: the whole host, so that no other experiment's CPU energy is near it
+/// - `host`: the whole host, so that CPU energy contains no other experiment's share
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
@@ -46,12 +46,12 @@ pub enum Isolation {
     Host,
 }
 
-/// Type that the model computes in.
+/// Number type that the model computes in.
 ///
 /// - `float32`: 32 bits
 /// - `float16`: 16 bits, IEEE
-/// - `bfloat16`: 16 bits, brain float; refused on the CPU
-/// - `auto`: what the engine takes for the model and the device; the only choice for a GGUF
+/// - `bfloat16`: 16 bits, brain float; not accepted on the CPU
+/// - `auto`: what the engine chooses for the model and the device; the only choice for a GGUF model
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FpPrecision {
@@ -61,7 +61,7 @@ pub enum FpPrecision {
     Auto,
 }
 
-/// A GPU by NVML index (as `nvidia-smi` lists it) or by UUID (`GPU-…`). Stored as UUID.
+/// A GPU by NVML index (as `nvidia-smi` lists it) or by UUID (`GPU-…`). It is stored as a UUID.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum GpuSelector {
@@ -74,7 +74,7 @@ impl Choice for Distribution {}
 impl Choice for Isolation {}
 impl Choice for FpPrecision {}
 
-/// Reads a quantization in letters of either case.
+/// Reads a quantization type in upper or lower case.
 pub fn quantization(fields: &mut Fields<'_>, name: &str) -> Option<String> {
     fields.read(name, &format!("one of {}", QUANTIZATIONS.join(", ")), |value| {
         let word = value.as_str()?.to_lowercase();
@@ -82,7 +82,7 @@ pub fn quantization(fields: &mut Fields<'_>, name: &str) -> Option<String> {
     })
 }
 
-/// Reads a SHA-256 in hexadecimal digits of either case.
+/// Reads a SHA-256 in hexadecimal digits of upper or lower case.
 pub fn sha256(fields: &mut Fields<'_>, name: &str) -> Option<String> {
     fields.read(name, "a SHA-256, 64 hexadecimal digits", |value| {
         let text = value.as_str()?.to_lowercase();
@@ -90,20 +90,20 @@ pub fn sha256(fields: &mut Fields<'_>, name: &str) -> Option<String> {
     })
 }
 
-impl Asked for Vec<GpuSelector> {
+impl FieldType for Vec<GpuSelector> {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
         const ACCEPTED: &str = "an NVML index (0, 1, …) or a UUID (\"GPU-…\")";
         let items = fields.read(name, &format!("a list, each item {ACCEPTED}"), Value::as_array)?;
-        // As it is shown where no GPU was named.
+        // A spec without named GPUs is shown with an empty list.
         if items.is_empty() {
             return None;
         }
         let mut gpus = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let selector = match item {
-                // A MIG slice is refused by the host, which knows its board.
+                // The host, which knows its GPUs, rejects MIG slices.
                 Value::String(uuid)
                     if (uuid.starts_with("GPU-") || uuid.starts_with("MIG-")) && is_plain(uuid, 100) =>
                 {

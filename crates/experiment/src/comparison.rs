@@ -1,29 +1,29 @@
-//! What is answered of results that are held against each other. Only words; the arithmetic is `analysis`' business.
+//! The answer of a comparison of results. The arithmetic is in the package `joulemark-analysis`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Each candidate held against the baseline, metric by metric.
+/// Each candidate compared with the baseline, metric by metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ComparisonAnswer {
-    /// Candidate by candidate, each in the order of the metrics.
+    /// The comparisons, candidate by candidate, each in the order of the metrics.
     pub comparisons: Vec<Comparison>,
     /// What could not be compared, and why.
     pub not_compared: Vec<NotCompared>,
 }
 
-/// One metric of one candidate against the baseline's.
+/// One metric of one candidate compared with the baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Comparison {
-    /// The metric's name, as `GET /v1/metrics` has it.
+    /// The metric's name, as in `GET /v1/metrics`.
     #[schema(example = "joules_per_output_token")]
     pub metric: String,
-    /// The unit of both means; empty for a share and a ratio of like to like.
+    /// Unit of both means; empty for shares and for ratios of figures in the same unit.
     #[schema(example = "J/token")]
     pub unit: String,
-    /// The result that is compared with: its id, or its place in the request where it has none.
+    /// The baseline: its id, or its position in the request where it has no id.
     pub baseline: String,
-    /// The result that is compared.
+    /// The candidate: its id, or its position in the request where it has no id.
     pub candidate: String,
     /// Geometric mean of the baseline's cycles, in `unit`.
     pub baseline_mean: f64,
@@ -31,30 +31,30 @@ pub struct Comparison {
     pub candidate_mean: f64,
     /// The candidate's mean over the baseline's: 0.9 is a tenth less.
     pub ratio: f64,
-    /// Lower end of the ratio's 95 % interval; null where `notes` say why.
+    /// Lower end of the ratio's 95 % confidence interval; null where `notes` explain why.
     pub ci_low: Option<f64>,
-    /// Upper end of the ratio's 95 % interval.
+    /// Upper end of the ratio's 95 % confidence interval.
     pub ci_high: Option<f64>,
-    /// How interval and p-value were computed; null without them.
+    /// How the interval and the p-value were computed; null without them.
     pub test: Option<ComparisonTest>,
-    /// The baseline's cycles.
+    /// Number of the baseline's cycles.
     pub n_baseline: u32,
-    /// The candidate's cycles.
+    /// Number of the candidate's cycles.
     pub n_candidate: u32,
-    /// How often a difference as large would come by chance were there none, two-sided.
+    /// Two-sided p-value: the probability of a difference at least as large if there were none.
     pub p_value: Option<f64>,
-    /// The same once all metrics of this candidate are looked at, by Holm.
+    /// The p-value adjusted for all metrics of this candidate by Holm's method.
     pub p_adjusted: Option<f64>,
-    /// Null for a metric of which neither less nor more is better.
+    /// Null for a metric of which neither more nor less is better.
     pub verdict: Option<Verdict>,
-    /// What a careful reader should know.
+    /// What to know when citing the comparison.
     pub notes: Vec<String>,
 }
 
-/// How a ratio was tested, on the logarithms of the figures.
+/// The statistical test of a ratio, on logarithms of the figures.
 ///
-/// - `welch`: Welch's t, for units that were measured independently
-/// - `paired_t`: Student's t over pairs, for units that were measured by turns
+/// - `welch`: Welch's t-test, for units that were measured independently
+/// - `paired_t`: Student's t-test over pairs, for units that were measured alternately
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ComparisonTest {
@@ -62,12 +62,12 @@ pub enum ComparisonTest {
     PairedT,
 }
 
-/// What comes of a comparison.
+/// Verdict of a comparison.
 ///
-/// - `better`: the candidate differs for the better, and by more than the margin may be
-/// - `worse`: it differs for the worse
-/// - `equivalent`: it differs by less than the margin, surely
-/// - `inconclusive`: neither is sure
+/// - `better`: the difference is significant, for the better, and not `equivalent`
+/// - `worse`: the difference is significant, for the worse, and not `equivalent`
+/// - `equivalent`: the ratio lies within the margin, by two one-sided tests
+/// - `inconclusive`: the difference is neither significant nor equivalent
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -85,7 +85,7 @@ pub struct NotCompared {
     pub metric: String,
     /// The result that was to be compared.
     pub candidate: String,
-    /// Why it was not.
+    /// Why it could not be compared.
     #[schema(
         example = "another source of energy: package by energy_counter in the baseline, by estimate in the candidate"
     )]

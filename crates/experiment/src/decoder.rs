@@ -2,54 +2,58 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::field::Fields;
-use super::table::{Asked, Bounds, Kind, fields, nested};
+use super::table::{Bounds, FieldType, Kind, fields, nested};
 
 fields! {
-    /// How the next token is chosen. Default: greedy.
+    /// Decoding parameters: how the next token is chosen. Default: greedy decoding.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     #[schema(example = json!({"temperature": 0.7, "top_p": 0.95, "seed": 7}))]
     pub struct DecoderRequest;
-    /// How the next token is chosen.
+    /// Decoding parameters: how the next token is chosen.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct Decoder;
 
-    /// 0, which is greedy, or 0.000001 to 100. Default 0, and 1 where `do_sample` is true.
+    /// Sampling temperature: 0, which is greedy, or 0.000001 to 100. Default 0, and 1 where `do_sample` is true.
     temperature: f64 [minimum = 0, maximum = 100] =>
-        /// 0 is greedy.
-        f64 = 0.0, "0 is greedy.";
+        /// Sampling temperature; 0 is greedy.
+        f64 = 0.0, "Sampling temperature; 0 is greedy.";
 
-    /// True samples, at temperature 1 where none is given; false is greedy. Default: true when `temperature` is above 0.
+    /// True samples, at temperature 1 where none is given; false decodes greedily. Default: true when `temperature` is
+    /// above 0.
     do_sample: bool =>
-        /// Sample from the distribution instead of taking the likeliest token.
+        /// Whether tokens are sampled from the distribution, instead of taking the most probable one.
         bool = false, "Whether tokens are sampled.";
 
-    /// Sample among the k likeliest tokens.
+    /// Sample only from the k most probable tokens.
     top_k: u32 [minimum = 1, maximum = 10_000_000] =>
-        /// Sample among the k likeliest tokens; null for all.
-        Option<u32> = None, "Sample among the k likeliest.";
+        /// Number of most probable tokens to sample from; null for all.
+        Option<u32> = None, "Number of most probable tokens to sample from.";
 
-    /// Sample among the likeliest tokens that together have this probability; above 0, at most 1.
+    /// Sample only from the most probable tokens whose probabilities add up to this; above 0, at most 1.
     top_p: f64 [exclusive_minimum = 0, maximum = 1] =>
-        /// Sample among the likeliest tokens that together have this probability; null for all.
-        Option<f64> = None, "Sample among the likeliest of this probability.";
+        /// Total probability of the most probable tokens to sample from; null for all.
+        Option<f64> = None, "Total probability of the most probable tokens to sample from.";
 
-    /// Divides positive and multiplies negative logits of tokens already seen; 0.01 to 100; 1 is none.
+    /// Penalty on tokens that already occurred: positive logits are divided by it, negative ones multiplied; 0.01 to
+    /// 100, 1 for none.
     repetition_penalty: f64 [exclusive_minimum = 0, maximum = 100] =>
-        /// Divides positive and multiplies negative logits of tokens already seen; null for none.
-        Option<f64> = None, "Penalty of tokens already seen.";
+        /// Penalty on tokens that already occurred: positive logits are divided by it, negative ones multiplied; null
+        /// for none.
+        Option<f64> = None, "Penalty on tokens that already occurred.";
 
-    /// Sample among the tokens that have at least this share of the likeliest one's probability; 0 is all.
+    /// Sample only from tokens with at least this share of the most probable token's probability; 0 for all.
     min_p: f64 [minimum = 0, maximum = 1] =>
-        /// Sample among the tokens that have at least this share of the likeliest one's probability; null for all.
+        /// Minimum probability of the tokens to sample from, as a share of the most probable token's; null for all.
         #[serde(default)]
-        Option<f64> = None, "Sample among those of this share of the likeliest's probability.";
+        Option<f64> = None, "Minimum probability to sample from, as a share of the most probable token's.";
 
-    /// No n tokens in a row come twice in prompt and answer together; 0 is no rule. Not of an engine that is a server.
+    /// No sequence of n tokens occurs twice in prompt and answer together; 0 for no such rule. Not for engines that are
+    /// servers.
     no_repeat_ngram_size: u32 [minimum = 0, maximum = 10_000] =>
-        /// No n tokens in a row come twice in prompt and answer together; null for no rule.
+        /// No sequence of n tokens occurs twice in prompt and answer together; null for no such rule.
         #[serde(default)]
-        Option<u32> = None, "No so many tokens in a row come twice.";
+        Option<u32> = None, "Length of token sequences that may not occur twice.";
 
     /// Seed of the sampler, 0 to 2^64 − 1. Default 0 when sampling.
     seed: u64 [minimum = 0] =>
@@ -57,7 +61,7 @@ fields! {
         Option<u64> = None, "Seed of the sampler, up to 2^64 - 1; unknown when greedy.";
 }
 
-impl Asked for DecoderRequest {
+impl FieldType for DecoderRequest {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -66,7 +70,7 @@ impl Asked for DecoderRequest {
 }
 
 impl Decoder {
-    /// Fills in the defaults, which depend on each other, and leaves out what would have no effect.
+    /// Fills in the defaults, which depend on each other, and drops values without effect.
     pub(crate) fn resolved(asked: DecoderRequest) -> Self {
         let is_asked_to_sample = asked.do_sample == Some(true);
         let temperature = asked.temperature.unwrap_or(if is_asked_to_sample { 1.0 } else { 0.0 });

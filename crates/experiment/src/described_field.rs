@@ -1,4 +1,5 @@
-//! The fields of a submission as a form shows them, taken from the table of the fields: one that is new is there by itself.
+//! The fields of a submission as a form shows them. They are read from the table of fields, so that a new field needs
+//! no code here.
 
 use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
@@ -7,34 +8,34 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 use super::example::meaning;
 use super::{DecoderRequest, ExperimentRequest};
 
-/// One field of a submission, with what is said of it, taken for it and assumed where it is absent.
+/// One field of a submission with its description, type, default and example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribedField {
     pub name: &'static str,
-    /// What it means, what is accepted and what is assumed, in sentences with names between backticks.
+    /// What the field means, what is accepted and what the default is, in sentences with names between backticks.
     pub meaning: String,
     pub takes: Takes,
-    /// Whether a submission without it is refused.
+    /// Whether a submission without the field is rejected.
     pub is_required: bool,
-    /// As a submission may have it; null where it follows from the host, the model or other fields.
+    /// The default as a submission would write it; JSON null where it depends on the host, the model or other fields.
     pub default: Value,
-    /// Null where the description has none.
+    /// The example of the description; JSON null where it has none.
     pub example: Value,
-    /// The least number that is accepted; `None` of what is no number, and where any is.
+    /// Minimum of the accepted numbers; `None` for other types and where there is no minimum.
     pub minimum: Option<f64>,
 }
 
-/// What values a field takes.
+/// The type of a field's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Takes {
     Whole,
     Number,
     Boolean,
     Text,
-    /// One of these words, each with what it means.
+    /// One of these words, each with its meaning.
     Choice(Vec<(String, String)>),
     List,
-    /// An object, or one of several kinds of values.
+    /// An object, or values of several types.
     Document,
 }
 
@@ -58,7 +59,7 @@ pub fn described_fields() -> Vec<DescribedField> {
                 is_required: required.contains(&name),
                 minimum: schema["minimum"].as_f64(),
                 default: match name {
-                    // It follows from its own fields alone.
+                    // Its default depends only on its own fields.
                     "decoder" => serde_json::to_value(DecoderRequest::default().filled()).unwrap_or_default(),
                     _ => default,
                 },
@@ -117,7 +118,7 @@ fn takes(schema: &Value) -> Takes {
     found.map_or(Takes::Document, |(_, takes)| takes)
 }
 
-/// Returns what a description says of a word of its list; empty where it says nothing.
+/// Returns what a description says about one word of its list; empty where it says nothing.
 fn meaning_of_word(said: &str, word: &str) -> String {
     let item = format!("- `{word}`: ");
     let line = said.lines().find_map(|line| line.trim_start().strip_prefix(&item));
@@ -177,7 +178,7 @@ mod tests {
         for field in fields.iter().filter(|field| !field.is_required) {
             for value in [&field.example, &field.default] {
                 let document = serde_json::json!({"model_name": "m", field.name: value});
-                // A default of its own is read where it says something; what is null stands for it.
+                // Null stands for the default.
                 assert!(parse(&document).is_ok(), "{document}: {:?}", parse(&document));
             }
             let is_written_as_text = matches!(field.takes, Takes::List | Takes::Document);

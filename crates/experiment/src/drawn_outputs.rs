@@ -3,7 +3,8 @@ use super::field::FieldProblem;
 use super::lengths::TokenLength;
 use super::submission::ExperimentRequest;
 
-/// Returns the request with the bounds of its output tokens where these are drawn.
+/// Returns the request with `min_output_tokens` and `max_output_tokens` set to the bounds of
+/// `prompts.synthetic.output_length`, where that is given. Notes a problem for other values of the two.
 pub fn with_drawn_outputs(
     mut request: ExperimentRequest,
     prompts: &Prompts,

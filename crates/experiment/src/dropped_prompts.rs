@@ -4,23 +4,24 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-/// Prompts that were an experiment's own and that the server no longer has.
+/// Prompts of an experiment's own that the server has deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DroppedPrompts {
-    /// How many there were.
+    /// Number of the prompts.
     #[schema(example = 64)]
     pub count: u32,
-    /// SHA-256, hex, of `prompts` or `prompt_lines` as one JSON list without white space between its parts, in UTF-8 (in Python
-    /// `json.dumps(prompts, ensure_ascii=False, separators=(",", ":"))`); null where the prompts are another's.
+    /// SHA-256, in hex, of `prompts` or `prompt_lines` as a JSON list without white space between its parts, in UTF-8
+    /// (in Python `json.dumps(prompts, ensure_ascii=False, separators=(",", ":"))`); null where the prompts are another
+    /// user's.
     #[schema(example = "c0ddd62c7717180e7ffb8a15bb9674d3ec92592e0b7ac7d1d5289836b4553be2")]
     pub sha256: Option<String>,
-    /// When they were dropped, RFC 3339.
+    /// When they were deleted, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub dropped_at: Timestamp,
 }
 
 impl DroppedPrompts {
-    /// Describes texts that are about to be dropped.
+    /// Describes prompts that are about to be deleted.
     pub fn of(texts: &[Value], dropped_at: Timestamp) -> Self {
         Self {
             count: u32::try_from(texts.len()).unwrap_or(u32::MAX),
@@ -30,7 +31,7 @@ impl DroppedPrompts {
     }
 }
 
-/// Returns the SHA-256, hex, of texts as one JSON list.
+/// Returns the SHA-256, in hex, of texts as one JSON list.
 pub(crate) fn sha256_of(texts: &[Value]) -> String {
     hex::encode(Sha256::digest(Value::from(texts).to_string()))
 }

@@ -1,4 +1,4 @@
-//! A submission that shows every field, written from the table of the fields.
+//! A commented submission with every field, generated from the table of fields.
 
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
@@ -9,15 +9,15 @@ use super::stop_rule::StopRuleRequest;
 use super::warm_up::WarmUpRequest;
 use super::{DecoderRequest, ExperimentRequest};
 
-/// Of a line.
+/// Maximum characters of a line.
 const WIDTH: usize = 100;
 const INDENT: &str = "  ";
 
-/// Returns an experiment as YAML: every field after what it means, with its default; null stands for one that follows from
-/// the host, the model or other fields.
+/// Returns an experiment as YAML: every field with its default, below a comment that explains it. Null stands for
+/// defaults that depend on the host, the model or other fields.
 pub fn example() -> String {
     let mut text = comment(
-        "An experiment, for `joulemark submit`. Only model_name is required: leave out what is to stay as it is here.",
+        "An experiment, for `joulemark submit`. Only model_name is required: leave out every field whose default suits you.",
         "",
     );
     let properties = properties::<ExperimentRequest>();
@@ -41,14 +41,14 @@ pub fn example() -> String {
     text
 }
 
-/// Returns a field that is null unless it is an object, with one that has its fields' defaults.
+/// Returns the line of a field that is null by default, with a comment that shows the object with its fields' defaults.
 fn null_or(name: &str, defaults: Vec<(&'static str, Value)>) -> String {
     let fields = defaults.into_iter();
     let such_as: Map<String, Value> = fields.map(|(name, default)| (name.to_owned(), default)).collect();
     format!("{name}: null # or {}\n", Value::Object(such_as))
 }
 
-/// Returns the decoder's fields, each null: their defaults may follow from one another's values.
+/// Returns the decoder's fields, each null: their defaults may depend on one another.
 fn decoder() -> String {
     let properties = properties::<DecoderRequest>();
     let fields = DecoderRequest::defaults().into_iter();
@@ -57,12 +57,13 @@ fn decoder() -> String {
         .collect()
 }
 
+/// Returns the properties of a type's schema.
 fn properties<T: PartialSchema>() -> Map<String, Value> {
     let schema = serde_json::to_value(T::schema()).unwrap_or_default();
     schema["properties"].as_object().cloned().unwrap_or_default()
 }
 
-/// Returns what the API's description says of a field.
+/// Returns the description of a field, followed by its words and bounds where the text does not state them.
 pub(crate) fn meaning(property: &Value) -> String {
     let choices = property["oneOf"].as_array().into_iter().flatten();
     let texts = std::iter::once(property).chain(choices);
@@ -85,6 +86,7 @@ pub(crate) fn meaning(property: &Value) -> String {
     }
 }
 
+/// Returns a text as comment lines of at most [`WIDTH`] characters.
 fn comment(text: &str, indent: &str) -> String {
     let mut lines = String::new();
     let mut line = format!("{indent}#");

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Problems reported at most for one submission; the rest would only repeat.
+/// Maximum number of problems that are reported for one submission.
 pub const MAX_PROBLEMS: usize = 50;
 
-/// What is wrong with one field, and what is accepted.
+/// A problem of one field, and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
     /// JSON pointer (RFC 6901) to the field; empty for the whole document.
@@ -20,6 +20,7 @@ pub struct FieldProblem {
 }
 
 impl FieldProblem {
+    /// Creates a problem.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             pointer: pointer.into(),
@@ -28,7 +29,7 @@ impl FieldProblem {
     }
 }
 
-/// Reads one JSON object field by field and collects every problem instead of stopping at the first.
+/// A reader of one JSON object that collects all problems instead of stopping at the first.
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
     base: String,
@@ -36,7 +37,8 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Notes every key of `object` that is not in `known`, and what is known with the first of them.
+    /// Creates a reader and notes every key of `object` that is not in `known`. The first such problem lists the known
+    /// keys.
     pub fn new(
         object: &'a Map<String, Value>,
         base: impl Into<String>,
@@ -52,7 +54,7 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    /// Notes nothing of keys that no field has.
+    /// Creates a reader that accepts unknown keys.
     pub(crate) fn of_any_keys(
         object: &'a Map<String, Value>,
         base: impl Into<String>,
@@ -65,31 +67,34 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Notes a problem of the field `key`.
     pub fn problem(&mut self, key: &str, detail: impl Into<String>) {
         let pointer = self.pointer(key);
         self.problems.push(FieldProblem::new(pointer, detail));
     }
 
-    /// A problem with something inside a field; `path` is the rest of the pointer, already escaped.
+    /// Notes a problem within a field. `path` is the rest of the pointer, already escaped.
     pub fn problem_at(&mut self, path: &str, detail: impl Into<String>) {
         let pointer = format!("{}/{path}", self.base);
         self.problems.push(FieldProblem::new(pointer, detail));
     }
 
+    /// Returns the JSON pointer to the field `key`.
     pub fn pointer(&self, key: &str) -> String {
         pointer(&self.base, key)
     }
 
-    /// The field unless it is absent or null: null stands for the default everywhere.
+    /// Returns the field's value; `None` where it is absent or null, since null stands for the default everywhere.
     pub fn value(&self, key: &str) -> Option<&'a Value> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
+    /// Returns the problems that were noted so far.
     pub fn problems(&mut self) -> &mut Vec<FieldProblem> {
         self.problems
     }
 
-    /// The field through `convert`, or a problem that says what is `accepted`.
+    /// Reads a field with `convert`. Where that returns `None`, notes a problem that says what is `accepted`.
     pub fn read<T>(&mut self, key: &str, accepted: &str, convert: impl Fn(&'a Value) -> Option<T>) -> Option<T> {
         let value = self.value(key)?;
         let converted = convert(value);
@@ -99,17 +104,20 @@ impl<'a> Fields<'a> {
         converted
     }
 
+    /// Reads an integer from `least` to `most`.
     pub fn integer(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         self.read(key, &format!("an integer from {least} to {most}"), |value| {
             value.as_u64().filter(|number| (least..=most).contains(number))
         })
     }
 
+    /// Reads an integer from `least` to `most` as `u32`.
     pub fn count(&mut self, key: &str, least: u32, most: u32) -> Option<u32> {
         self.integer(key, u64::from(least), u64::from(most))
             .map(|number| number as u32)
     }
 
+    /// Reads an integer from `least` to `most` that may be negative.
     pub fn signed(&mut self, key: &str, least: i32, most: i32) -> Option<i32> {
         self.read(key, &format!("an integer from {least} to {most}"), |value| {
             let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
@@ -117,16 +125,19 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Reads `true` or `false`.
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         self.read(key, "true or false", Value::as_bool)
     }
 
+    /// Reads a finite number that satisfies `good`.
     pub fn number(&mut self, key: &str, accepted: &str, good: impl Fn(f64) -> bool) -> Option<f64> {
         self.read(key, accepted, |value| {
             value.as_f64().filter(|number| number.is_finite() && good(*number))
         })
     }
 
+    /// Reads a text of 1 to `most_chars` characters without control characters.
     pub fn text(&mut self, key: &str, most_chars: usize) -> Option<String> {
         self.read(
             key,
@@ -140,7 +151,7 @@ impl<'a> Fields<'a> {
         )
     }
 
-    /// Reads one of the words that the description of `T` lists.
+    /// Reads one of the words of the description of `T`.
     pub fn choice<T: PartialSchema + DeserializeOwned>(&mut self, key: &str) -> Option<T> {
         let words = words(T::schema());
         self.read(key, &format!("one of {}", words.join(", ")), |value| {
@@ -149,6 +160,7 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Reads an object.
     pub fn object(&mut self, key: &str, accepted: &str) -> Option<&'a Map<String, Value>> {
         self.read(key, accepted, Value::as_object)
     }
@@ -159,7 +171,7 @@ pub(crate) fn pointer(base: &str, key: &str) -> String {
     format!("{base}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Returns what is said of a key that is not in `known`, with the field that was probably meant.
+/// Returns the problem of a key that is not in `known`, with the field that was probably meant.
 pub(crate) fn unknown(key: &str, known: &[&str]) -> String {
     let near = known.iter().find(|name| is_near(key, name));
     let hint = near.map_or_else(
@@ -169,12 +181,13 @@ pub(crate) fn unknown(key: &str, known: &[&str]) -> String {
     format!("is not a known field{hint}")
 }
 
+/// Returns whether a text has 1 to `most_chars` characters and no control characters.
 pub fn is_plain(text: &str, most_chars: usize) -> bool {
     let chars = text.chars().count();
     (1..=most_chars).contains(&chars) && !text.chars().any(char::is_control)
 }
 
-/// The value as an error message shows it: whole when short, never a page of somebody's prompt.
+/// Returns a value as an error message shows it: cut where it is long, so that no prompt fills the message.
 pub fn brief(value: &Value) -> String {
     const MAX_CHARS: usize = 60;
     match value {
@@ -191,6 +204,7 @@ pub fn brief(value: &Value) -> String {
     }
 }
 
+/// Returns the words of an enum's schema.
 fn words(schema: RefOr<Schema>) -> Vec<String> {
     let RefOr::T(Schema::Object(described)) = schema else {
         return Vec::new();
@@ -199,7 +213,8 @@ fn words(schema: RefOr<Schema>) -> Vec<String> {
     values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
 }
 
-/// A likely slip: the same letters but for case, `-` for `_`, or a missing or doubled final letter.
+/// Returns whether `key` is probably a slip for `name`: the same but for case and separators, or with up to two
+/// characters more or fewer at the end.
 pub(crate) fn is_near(key: &str, name: &str) -> bool {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let (key, name) = (plain(key), plain(name));

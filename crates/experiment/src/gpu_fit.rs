@@ -5,8 +5,8 @@ use super::field::FieldProblem;
 use super::host::Host;
 use super::submission::ExperimentRequest;
 
-/// Returns a problem for each GPU that is named and that no program computes on, or for a number of GPUs that is larger
-/// than that of those which compute. A host where none does is a problem of the device.
+/// Returns a problem for each named GPU that no program of the engine computes on, or for a `count` of GPUs that
+/// exceeds those which compute. Returns none where no GPU of the host computes: that is a problem of the device.
 pub(super) fn unfit_gpus(request: &ExperimentRequest, host: &Host, device: Device, count: u32) -> Vec<FieldProblem> {
     let computing = host.computing_gpus().count();
     if device != Device::Cuda || computing == 0 {

@@ -1,15 +1,16 @@
-//! What an experiment asks of its GPUs beside computing: a power limit, clocks, a temperature, rest.
+//! Checks of what an experiment asks of its GPUs besides computing: a power limit, clocks, a temperature and a wait
+//! until they are stable.
 
 use super::Spec;
 use super::field::FieldProblem;
 use super::host::{Gpu, Host};
 
-/// Lists what the host or its boards cannot give.
+/// Returns a problem for each setting that the host or its GPUs cannot provide.
 pub(super) fn gpu_setting_problems(spec: &Spec, host: &Host) -> Vec<FieldProblem> {
     let asked = asked(spec);
     if spec.gpu_count == 0 {
         let none = |(pointer, what): &(&str, String)| {
-            let detail = format!("is {what} of GPUs, and none is leased; leave it out, or set gpus or gpu_count");
+            let detail = format!("is {what}, but no GPU is leased; leave it out, or set gpus or gpu_count");
             FieldProblem::new(*pointer, detail)
         };
         return asked.iter().map(none).collect();
@@ -19,23 +20,23 @@ pub(super) fn gpu_setting_problems(spec: &Spec, host: &Host) -> Vec<FieldProblem
     }
     if let Some(why) = &host.power_problem {
         let pointer = asked.first().map_or("", |(pointer, _)| pointer);
-        let detail = format!("asks for a board to be set, and this server sets none: {why}");
+        let detail = format!("asks for a setting of GPUs, but this server does not change any: {why}");
         return vec![FieldProblem::new(pointer, detail)];
     }
     let is_candidate = |gpu: &&Gpu| spec.gpus.is_empty() || spec.gpus.contains(&gpu.uuid);
     let boards = host.gpus.iter().filter(is_candidate);
     let mut problems: Vec<FieldProblem> = boards.flat_map(|gpu| refusals(spec, gpu)).collect();
-    // One board of each kind says it.
-    let mut told = Vec::new();
+    // One problem for each field is enough, even where several GPUs reject the value.
+    let mut seen = Vec::new();
     problems.retain(|problem| {
-        let is_new = !told.contains(&problem.pointer);
-        told.push(problem.pointer.clone());
+        let is_new = !seen.contains(&problem.pointer);
+        seen.push(problem.pointer.clone());
         is_new
     });
     problems
 }
 
-/// Lists the fields that need GPUs, each with its value in words.
+/// Returns the fields that need GPUs, each with its value as text.
 fn asked(spec: &Spec) -> Vec<(&'static str, String)> {
     let all = [
         ("/power_limit_w", spec.power_limit_w.map(|watts| format!("{watts} W"))),
@@ -48,12 +49,16 @@ fn asked(spec: &Spec) -> Vec<(&'static str, String)> {
             "/start_below_temperature_c",
             spec.start_below_temperature_c.map(|bound| format!("{bound} degrees")),
         ),
-        ("/settle", spec.settle.as_ref().map(|_| "a rest".to_owned())),
+        (
+            "/settle",
+            spec.settle.as_ref().map(|_| "a wait for stable GPUs".to_owned()),
+        ),
     ];
     let given = all.into_iter().filter_map(|(pointer, value)| Some((pointer, value?)));
     given.collect()
 }
 
+/// Returns a problem for each setting that one GPU does not accept.
 fn refusals(spec: &Spec, gpu: &Gpu) -> Vec<FieldProblem> {
     let named = format!("GPU {} ({})", gpu.index, gpu.name);
     let mut problems = Vec::new();
@@ -62,7 +67,7 @@ fn refusals(spec: &Spec, gpu: &Gpu) -> Vec<FieldProblem> {
         match gpu.power_limits {
             None => refuse(
                 "/power_limit_w",
-                format!("is {asked_w} W, and {named} has no power limit to set"),
+                format!("is {asked_w} W, but the power limit of {named} cannot be set"),
             ),
             Some(limits) => {
                 let watts = |milliwatts: u32| f64::from(milliwatts) / 1000.0;
@@ -81,7 +86,7 @@ fn refusals(spec: &Spec, gpu: &Gpu) -> Vec<FieldProblem> {
         match clocks {
             None => refuse(
                 "/gpu_clock_mhz",
-                format!("is {mhz} MHz, and {named} has no clock to lock"),
+                format!("is {mhz} MHz, but the clock of {named} cannot be locked"),
             ),
             Some(clocks) if !(clocks.gpu_min_mhz..=clocks.gpu_max_mhz).contains(&mhz) => {
                 let (min, max) = (clocks.gpu_min_mhz, clocks.gpu_max_mhz);

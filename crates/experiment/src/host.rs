@@ -1,10 +1,10 @@
-//! What a node and its models have, as far as a submission depends on it.
+//! The properties of a node and of its models that the checks of a submission need.
 
 use serde::{Deserialize, Serialize};
 
 use joulemark_measurement::ComputeCapability;
 
-/// A GPU that is here.
+/// A GPU of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
     pub index: u32,
@@ -12,80 +12,80 @@ pub struct Gpu {
     pub name: String,
     #[serde(default)]
     pub compute_capability: Option<ComputeCapability>,
-    /// Why no program of the engine computes on it; `None` where one does, and of a server of an earlier version.
+    /// Why no program of the engine computes on the GPU; `None` where one does, and for servers of earlier versions.
     #[serde(default)]
     pub engine_problem: Option<String>,
-    /// What its power limit can be set to; `None` for a board that has none, and of a server of an earlier version.
+    /// Accepted power limits; `None` where the GPU has none to set, and for servers of earlier versions.
     #[serde(default)]
     pub power_limits: Option<PowerLimits>,
-    /// What its clocks can be locked at; `None` where it does not tell, and of a server of an earlier version.
+    /// Clocks that can be locked; `None` where the GPU does not report any, and for servers of earlier versions.
     #[serde(default)]
     pub clocks: Option<Clocks>,
 }
 
-/// What the power limit of a board can be set to, in milliwatts.
+/// The range of a GPU's power limit, in milliwatts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerLimits {
     pub min_mw: u32,
     pub max_mw: u32,
-    /// What it has when the driver is loaded.
+    /// The limit after the driver is loaded.
     pub default_mw: Option<u32>,
 }
 
-/// What the clocks of a board can be locked at, in MHz.
+/// The clocks that a GPU can be locked at, in MHz.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clocks {
     pub gpu_min_mhz: u32,
     pub gpu_max_mhz: u32,
-    /// The highest first.
+    /// Clocks of the memory, highest first.
     pub memory_mhz: Vec<u32>,
 }
 
-/// What the host can do, as far as a submission depends on it.
+/// The properties of a host that the checks of a submission need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     pub gpus: Vec<Gpu>,
-    /// Whether this build of the program can compute on CUDA.
+    /// Whether a program of the engine on the host computes with CUDA.
     pub cuda_build: bool,
-    /// Logical CPUs the server may use.
+    /// Number of logical CPUs that the server may use.
     pub cpus: u32,
-    /// Why it sets no power limits and clocks; `None` where it does.
+    /// Why the server does not set power limits and clocks; `None` where it does.
     #[serde(default = "before_power_control")]
     pub power_problem: Option<String>,
     pub default_dataset: String,
-    /// Every built-in prompt set with its size.
+    /// Every built-in prompt set with its number of prompts.
     pub datasets: Vec<(String, u32)>,
 }
 
-/// Returns why a server of an earlier version sets none.
+/// Returns the reason for servers of versions without power control.
 fn before_power_control() -> Option<String> {
-    Some("its server is of a version that sets none".to_owned())
+    Some("its server is of an earlier version, without power control".to_owned())
 }
 
-/// What is known of the model before it is loaded.
+/// The properties of a model that are known before it is loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     pub is_gguf: bool,
-    /// Longest sequence in tokens; null when the files do not say.
+    /// Longest sequence in tokens; `None` where the files do not state it.
     pub max_context_tokens: Option<u64>,
     pub has_chat_template: bool,
-    /// It computes nothing, so that any build can pretend to run it on a GPU: the GPU is leased and metered, the CPU
-    /// is not leased.
+    /// Whether the model is synthetic. Its engine computes nothing, so that any build can run it on a GPU: the GPU is
+    /// leased and metered.
     pub is_pretended: bool,
-    /// A server runs it, which has devices, types and a context of its own.
+    /// Whether a server runs the model; it has its own devices, number types and context length.
     #[serde(default)]
     pub is_served: bool,
 }
 
 impl Host {
-    /// Returns the GPUs that a program of the engine here computes on.
+    /// Returns the GPUs that a program of the engine computes on.
     pub fn computing_gpus(&self) -> impl Iterator<Item = &Gpu> {
         self.gpus
             .iter()
             .filter(|gpu| self.cuda_build && gpu.engine_problem.is_none())
     }
 
-    /// Returns why none of its GPUs computes.
+    /// Returns the reasons why none of the GPUs computes.
     pub(super) fn refused_gpus(&self) -> String {
         let refused = self
             .gpus
@@ -93,7 +93,7 @@ impl Host {
             .filter_map(|gpu| Some((gpu, gpu.engine_problem.as_deref()?)));
         let refused = refused.map(|(gpu, why)| format!("GPU {} ({}) {why}", gpu.index, gpu.name));
         match refused.collect::<Vec<_>>().join("; ") {
-            // Of a server of an earlier version.
+            // Servers of earlier versions state no reason.
             unsaid if unsaid.is_empty() => "the engine was built without the cuda feature".to_owned(),
             said => said,
         }

@@ -8,12 +8,13 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::field::{FieldProblem, Fields, MAX_PROBLEMS, brief, is_plain};
 use super::name::{MAX_NAME_CHARS, check_characters};
-use super::table::{Asked, Bounds, Kind};
+use super::table::{Bounds, FieldType, Kind};
 
+/// Maximum number of labels of an experiment or a node.
 pub const MAX_LABELS: usize = 64;
 const MAX_VALUE_CHARS: usize = 500;
 
-impl Asked for BTreeMap<String, String> {
+impl FieldType for BTreeMap<String, String> {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -39,8 +40,8 @@ impl Asked for BTreeMap<String, String> {
     }
 }
 
-/// Reads the text of one label; `None` for none and for a bad one, of which the problem is noted. A label whose name has
-/// characters that cannot be seen is not set, and may be removed where an earlier release took it.
+/// Reads the value of one label. Returns `None` where it is null or bad; a bad one is noted as a problem. A name with
+/// invisible characters, which earlier versions accepted, can be removed but not set.
 fn label(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     if !is_plain(key, MAX_NAME_CHARS) {
         fields.problem(
@@ -59,20 +60,20 @@ fn label(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     }
 }
 
-/// A JSON merge patch (RFC 7386) of an experiment's labels: a text sets a label, null removes it, others stay.
+/// A JSON merge patch (RFC 7386) of an experiment's labels: a text sets a label, null removes it, the others stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelChanges(BTreeMap<String, Option<String>>);
 
 impl LabelChanges {
-    /// Reads a patch. Names and texts are bounded as in a submission.
+    /// Reads a patch. Names and values have the limits of a submission.
     ///
     /// # Errors
-    /// Every problem found, each with a pointer to its label.
+    /// Returns every problem that was found, each with a pointer to its label.
     pub fn read(document: &Value) -> Result<Self, Vec<FieldProblem>> {
         let Some(object) = document.as_object() else {
             let detail = format!(
-                "the document is {}; accepted is an object with a text for each label to be set and null for each to be \
-                 removed",
+                "the document is {}; accepted is an object with a text for each label to set and null for each to \
+                 remove",
                 brief(document)
             );
             return Err(vec![FieldProblem::new("", detail)]);
@@ -89,7 +90,7 @@ impl LabelChanges {
         }
     }
 
-    /// Returns the labels as they are after the changes.
+    /// Returns `labels` after the changes.
     pub fn applied_to(&self, mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
         for (name, text) in &self.0 {
             match text {
@@ -110,7 +111,7 @@ impl PartialSchema for LabelChanges {
             .property_names(Some(Schema::Object(plain(MAX_NAME_CHARS))))
             .additional_properties(Some(AdditionalProperties::RefOr(Schema::Object(value).into())))
             .description(Some(
-                "A merge patch (RFC 7386) of labels: a text sets the label of its name, null removes it, others stay.",
+                "A merge patch (RFC 7386) of labels: a text sets the label with that name, null removes it, the others stay.",
             ));
         Schema::Object(object.build()).into()
     }
@@ -122,18 +123,20 @@ impl ToSchema for LabelChanges {
     }
 }
 
+/// Returns the schema of an experiment's labels.
 pub fn labels() -> Object {
     label_map(
-        "Free labels to find the experiment by, with names whose characters can all be seen.",
+        "Free labels to find the experiment by; their names consist of visible characters.",
         &json!({"team": "nlp"}),
     )
 }
 
+/// Returns the schema of the labels that a node must have.
 pub fn node_labels() -> Object {
     label_map("Labels that the node must have.", &json!({"rack": "7"}))
 }
 
-/// Returns the schema of what is read here: up to 64 labels, each with a name and a text.
+/// Returns the schema of a map of up to 64 labels, each with a name and a value.
 fn label_map(description: &str, example: &Value) -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))

@@ -1,4 +1,5 @@
-//! How long random prompts and their answers are: drawn from a seed, each by itself, so that no list of them is kept.
+//! Lengths of synthetic prompts and of their answers, drawn from a seed. Each is drawn independently of the others, so
+//! that no list has to be stored.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -9,32 +10,32 @@ use utoipa::ToSchema;
 use super::field::Fields;
 use super::other_words;
 
-/// How many deviations from the mean the bounds are that a submission leaves out.
+/// Distance of the default bounds from the mean, in standard deviations.
 const DEFAULT_BOUND_DEVIATIONS: f64 = 3.0;
-/// The width in deviations from which draws of the normal distribution lie within the bounds more often than even ones are
-/// kept: the root of 2 pi.
+/// Width of the bounds, in standard deviations, from which on fewer draws of the normal distribution are rejected than
+/// of the uniform one: the square root of 2 pi.
 const WIDE_DEVIATIONS: f64 = 2.5;
 
-/// A number of tokens from a normal distribution that is cut off at both ends and rounded. The mean and the deviation are
-/// those before it is cut off.
+/// A number of tokens from a normal distribution that is truncated at both ends and rounded. Mean and standard
+/// deviation are those before truncation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenLength {
     /// Mean of the distribution, between `min` and `max`.
     #[schema(minimum = 1, maximum = 10_000_000)]
     pub mean: f64,
-    /// Standard deviation of the distribution; 0 gives the mean, rounded, each time.
+    /// Standard deviation of the distribution; 0 gives the rounded mean every time.
     #[schema(minimum = 0, maximum = 10_000_000)]
     pub stddev: f64,
-    /// Fewest tokens. Default: three deviations below the mean, and at least 1.
+    /// Minimum number of tokens. Default: three standard deviations below the mean, and at least 1.
     #[schema(minimum = 1, maximum = 10_000_000, required = false)]
     pub min: u32,
-    /// Most tokens. Default: three deviations above the mean.
+    /// Maximum number of tokens. Default: three standard deviations above the mean.
     #[schema(minimum = 1, maximum = 10_000_000, required = false)]
     pub max: u32,
 }
 
-/// What is drawn; each has random numbers of its own.
+/// The use of a drawn length; each has its own random numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Drawn {
     Input = 1,
@@ -44,7 +45,7 @@ pub(crate) enum Drawn {
 impl TokenLength {
     const NAMES: [&'static str; 4] = ["mean", "stddev", "min", "max"];
 
-    /// Reads the object of a submission, noting what is wrong.
+    /// Reads the object of a submission and notes all problems.
     pub(crate) fn read(fields: &mut Fields<'_>, name: &str, most: u32) -> Option<Self> {
         let object = fields.object(name, "an object with mean, stddev, min and max")?;
         let base = fields.pointer(name);
@@ -79,12 +80,12 @@ impl TokenLength {
         Some(Self { mean, stddev, min, max })
     }
 
-    /// Returns the mean as a whole number of tokens.
+    /// Returns the mean, rounded to a whole number of tokens.
     pub fn rounded_mean(&self) -> u32 {
         self.mean.round() as u32
     }
 
-    /// Returns the fewest tokens and the most that may be drawn.
+    /// Returns the minimum and the maximum of what is drawn.
     pub fn bounds(&self) -> (u32, u32) {
         match self.stddev > 0.0 {
             true => (self.min, self.max),
@@ -92,7 +93,7 @@ impl TokenLength {
         }
     }
 
-    /// Returns the length of the prompt or answer of an index: the same on every machine and in every later version.
+    /// Returns the length of the prompt or answer at `index`: the same on every machine and in every later version.
     pub(crate) fn draw(&self, seed: u64, drawn: Drawn, index: u32) -> u32 {
         let (min, max) = self.bounds();
         if min == max {
@@ -101,8 +102,8 @@ impl TokenLength {
         let mut random = random_of(seed, drawn, index);
         let (low, high) = (f64::from(min) - 0.5, f64::from(max) + 0.5);
         let is_narrow = high - low < WIDE_DEVIATIONS * self.stddev;
-        // As the mean lies within the bounds, either way keeps about every other draw or more (Robert, Simulation of
-        // truncated normal variables, 1995).
+        // As the mean lies within the bounds, at least about half of the draws are accepted with either method (Robert,
+        // Simulation of truncated normal variables, 1995).
         loop {
             let length = if is_narrow {
                 let even = low + uniform(&mut random) * (high - low);
@@ -119,8 +120,8 @@ impl TokenLength {
     }
 }
 
-/// Returns the random numbers of one length. The key is written by hand: `seed_from_u64` may expand a seed differently in
-/// another version of the crate. The tokens of prompts have keys that end in zeros.
+/// Returns the random number generator of one length. The key is filled in here because another version of the crate
+/// may expand a seed differently (`seed_from_u64`). Keys for the tokens of prompts end in zeros.
 fn random_of(seed: u64, drawn: Drawn, index: u32) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -129,13 +130,13 @@ fn random_of(seed: u64, drawn: Drawn, index: u32) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// Returns a number from 0 to below 1.
+/// Returns a uniform number from 0 to below 1.
 fn uniform(random: &mut ChaCha8Rng) -> f64 {
     (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Returns a number of the standard normal distribution (Marsaglia's polar method). The logarithm is of a library in Rust,
-/// which is the same on every machine.
+/// Returns a number of the standard normal distribution (Marsaglia's polar method). The logarithm is computed by a
+/// library in Rust, which gives the same result on every machine.
 fn normal(random: &mut ChaCha8Rng) -> f64 {
     loop {
         let (x, y) = (2.0 * uniform(random) - 1.0, 2.0 * uniform(random) - 1.0);
@@ -146,7 +147,7 @@ fn normal(random: &mut ChaCha8Rng) -> f64 {
     }
 }
 
-/// Reads a length where the field is given: `Ok(None)` where it is not, `Err` where it is wrong.
+/// Reads an optional length: returns `Ok(None)` where the field is absent, `Err` where it is bad.
 pub(crate) fn optional(fields: &mut Fields<'_>, name: &str, most: u32) -> Result<Option<TokenLength>, ()> {
     match fields.value(name) {
         None | Some(Value::Null) => Ok(None),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_drawn_again_wide_or_narrow() {
+    fn values_outside_wide_or_narrow_bounds_are_drawn_again() {
         for length in [
             length(120.0, 10.0, 100, 130),
             length(3.0, 50.0, 1, 4),
@@ -203,7 +204,7 @@ mod tests {
         }
     }
 
-    /// Returns mean and deviation of the rounded, cut-off distribution, summed over its cells in fine steps.
+    /// Returns the mean and standard deviation of the rounded, truncated distribution, summed in fine steps.
     fn truncated(mean: f64, stddev: f64, min: u32, max: u32) -> (f64, f64) {
         let steps = 200;
         let weight = |length: u32| -> f64 {

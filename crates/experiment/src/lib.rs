@@ -1,5 +1,6 @@
-//! What is asked for, and how far it has come. A `request` is what arrives; a `Spec` is valid by construction, with
-//! every default filled in, and is what is stored. Knows nothing of devices that exist or of how anything is run.
+//! The vocabulary of experiments: requests, specs, states, reports, roles and the capabilities of nodes. A request is
+//! what a client sends; a [`Spec`] is valid by construction, with every default filled in, and is what is stored. How
+//! anything is run, measured or stored is left to other packages.
 
 pub mod access;
 mod arrival;

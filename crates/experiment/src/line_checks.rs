@@ -1,12 +1,13 @@
-//! What an experiment cannot ask of prompts that are given one by one. Knows nothing of how they are read.
+//! Checks of prompts that are given one by one against the other fields of the experiment. How they are read is in
+//! `prompt_lines.rs`.
 
 use super::field::FieldProblem;
 use super::prompt_lines::PromptLine;
 use super::submission::Spec;
 use joulemark_measurement::quoted;
 
-/// Returns what is wrong with the lines of a spec: of each kind the first alone, as the rest would only repeat it.
-/// `context` is the longest sequence of the model, where it is known.
+/// Returns what is wrong with the lines of a spec, at most one problem of each kind. `context` is the maximum length of
+/// a sequence of the model, where it is known.
 pub fn line_problems(spec: &Spec, context: Option<u64>) -> Vec<FieldProblem> {
     [
         first(spec, "messages", |line| chat_without_template(spec, line)),
@@ -19,6 +20,7 @@ pub fn line_problems(spec: &Spec, context: Option<u64>) -> Vec<FieldProblem> {
     .collect()
 }
 
+/// Returns the problem of the first line that `wrong` finds fault with. `key` is the field of the line.
 fn first(spec: &Spec, key: &str, wrong: impl Fn(&PromptLine) -> Option<String>) -> Option<FieldProblem> {
     let mut lines = spec.prompt_lines.iter().enumerate();
     let (index, detail) = lines.find_map(|(index, line)| Some((index, wrong(line)?)))?;
@@ -37,7 +39,7 @@ fn first(spec: &Spec, key: &str, wrong: impl Fn(&PromptLine) -> Option<String>) 
 
 fn chat_without_template(spec: &Spec, line: &PromptLine) -> Option<String> {
     let detail =
-        "goes through the chat template, while raw_prompt is true; accepted is raw_prompt false, or prompt, a text";
+        "needs the chat template, but raw_prompt is true; accepted is prompt (a text), or set raw_prompt to false";
     (spec.raw_prompt && line.messages.is_some()).then(|| detail.to_owned())
 }
 
@@ -55,7 +57,7 @@ fn no_room_in_context(spec: &Spec, context: u64, line: &PromptLine) -> Option<St
     let input = line.input_length?.min(spec.max_input_tokens.unwrap_or(u32::MAX));
     let output = line.max_output_tokens.unwrap_or(spec.max_output_tokens);
     let detail =
-        format!("is {input}; with {output} tokens of its answer the model's context of {context} tokens has no room");
+        format!("is {input}; with {output} tokens of output it exceeds the model's context of {context} tokens");
     (u64::from(input) + u64::from(output) > context).then_some(detail)
 }
 
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_tokens_than_the_bound_whichever_rank_gets_the_requests_of_a_load() {
+    fn the_token_bound_holds_whichever_rank_gets_the_requests_of_a_load() {
         let of = |num_processes: u32, load: Value| {
             let asked = json!({"prompt_lines": lines(), "num_cycles": 2, "num_processes": num_processes, "load": load});
             resolved(&asked).unwrap()
@@ -121,12 +123,12 @@ mod tests {
         let by_number = json!({"open": {"rate_per_sec": 1, "requests": 6}});
         let one = of(1, by_number.clone());
         assert_eq!(one.token_bound(0), 2 * 2 * (3 + 5 + 3 + 34));
-        // All six may come to the rank that has the longest prompt, or the longest answer.
+        // All six may come to the rank with the longest prompt, or with the longest answer.
         let two = of(2, by_number);
         assert_eq!(two.token_bound(0), 2 * 6 * (5 + 20));
         assert_eq!(two.max_output_tokens_of_a_cycle(), Some(6 * 20));
         let by_time = of(1, json!({"open": {"rate_per_sec": 1, "duration_sec": 6}}));
-        // By chance there are many more than the mean of six, and 34 tokens of output are three requests.
+        // An open load may have many more requests than its mean of six; 34 output tokens are three requests.
         assert!(by_time.max_output_tokens_of_a_cycle().unwrap() >= 34 * 10);
         assert_eq!(by_time.requests_of_a_cycle(), Some(6));
     }
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_run_could_obey_is_refused_by_line() {
+    fn a_line_that_no_run_could_obey_is_rejected_by_number() {
         for (fields, pointer, expected) in [
             (
                 json!({"raw_prompt": true}),

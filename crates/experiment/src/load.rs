@@ -1,4 +1,5 @@
-//! What is offered to the engine, and what counts as good service. Owns what may be asked of both; draws no arrivals.
+//! The load that is offered to the engine, and the service level objectives. Defines what may be asked of both;
+//! arrivals are drawn by workers.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -6,82 +7,83 @@ use utoipa::ToSchema;
 
 use super::field::Fields;
 use super::prompts::MAX_PROMPTS;
-use super::table::{Asked, Bounds, Choice, Kind, fields, nested};
+use super::table::{Bounds, Choice, FieldType, Kind, fields, nested};
 
-/// Requests of one cycle, as many as an experiment may have prompts.
+/// Maximum number of requests of one cycle: the maximum number of prompts of an experiment.
 pub(super) const MAX_REQUESTS: u32 = MAX_PROMPTS;
 const MAX_CONCURRENCY: u32 = 100_000;
 const MAX_RATE: f64 = 10_000.0;
 const MAX_DURATION_SEC: f64 = 86_400.0;
-/// The logarithm of 10^12.
-const SURE: f64 = 27.631_021_115_928_547;
+/// Natural logarithm of 10^12: an estimated maximum is exceeded in fewer than one of 10^12 cycles.
+const CERTAINTY: f64 = 27.631_021_115_928_547;
 const BURSTINESS: (f64, f64) = (0.01, 100.0);
 const ACCEPTED: &str = "{\"closed\": {\"concurrency\": N}}, {\"open\": {\"rate_per_sec\": R, \"requests\": N}} or \
      {\"replay\": {\"file\": NAME}}";
 
-/// What is offered to the engine in each cycle, over all ranks.
+/// The load that is offered to the engine in each cycle, over all ranks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({"open": {"rate_per_sec": 2.0, "arrivals": "poisson", "requests": 100}}))]
 pub enum Load {
     Closed {
-        /// So many requests in flight, the next one as soon as one has its answer.
+        /// A fixed number of requests in flight: each answer is followed by the next request.
         closed: ClosedLoad,
     },
     Open {
-        /// Requests that come when they come, however many are in flight.
+        /// Requests that arrive at a rate, however many are in flight.
         open: OpenLoad,
     },
     Replay {
-        /// Requests that come when those of a file came.
+        /// Requests that arrive at the times of a recorded file.
         replay: ReplayLoad,
     },
 }
 
-/// A closed load: each answer is followed by the next request.
+/// A closed load: a fixed number of requests in flight, where each answer is followed by the next request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClosedLoad {
-    /// Requests in flight, those that wait included; at least `batch_size` for each rank.
+    /// Requests in flight, including waiting ones; at least `batch_size` for each rank.
     #[schema(minimum = 1, maximum = 100_000)]
     pub concurrency: u32,
 }
 
-/// An open load: requests come at a rate, whether or not those before have their answers. Of `duration_sec` and `requests` it has
-/// one.
+/// An open load: requests arrive at a rate, whether or not earlier ones have been answered. Give either `duration_sec`
+/// or `requests`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenLoad {
-    /// Requests a second, the mean over all ranks.
+    /// Mean requests per second, over all ranks.
     #[schema(exclusive_minimum = 0, maximum = 10_000)]
     pub rate_per_sec: f64,
-    /// How the times between requests are spread. Default `poisson`.
+    /// Distribution of the times between requests. Default `poisson`.
     #[serde(default)]
     pub arrivals: Arrivals,
-    /// Of `gamma` arrivals, the shape of the gamma distribution that times between requests have: 1 is Poisson, less comes in
-    /// bursts, more comes evenly (as in vLLM's benchmark). Their coefficient of variation is 1 / sqrt(burstiness). Default 1.
+    /// Shape of the gamma distribution of the times between requests, for `gamma` arrivals: 1 is Poisson, less arrives
+    /// in bursts, more arrives more evenly (as in vLLM's benchmark). The coefficient of variation is 1 /
+    /// sqrt(burstiness). Default 1.
     #[serde(default)]
     #[schema(minimum = 0.01, maximum = 100)]
     pub burstiness: Option<f64>,
-    /// Seed of the arrivals and of which rank gets which, 0 to 2^64 - 1; each cycle draws its own. Default 0.
+    /// Seed of the arrivals and of their assignment to ranks, 0 to 2^64 - 1; each cycle has its own draw. Default 0.
     #[serde(default)]
     #[schema(minimum = 0)]
     pub seed: u64,
-    /// Seconds for which requests come in each cycle.
+    /// Seconds for which requests arrive in each cycle.
     #[serde(default)]
     #[schema(exclusive_minimum = 0, maximum = 86_400)]
     pub duration_sec: Option<f64>,
-    /// How many requests come in each cycle.
+    /// Number of requests of each cycle.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100_000)]
     pub requests: Option<u32>,
 }
 
-/// How the times between the requests of an open load are spread.
+/// Distribution of the times between the requests of an open load.
 ///
-/// - `poisson`: exponentially, as of many users who know nothing of each other
-/// - `constant`: not at all
-/// - `gamma`: by a gamma distribution, in bursts or more evenly than `poisson`, as `burstiness` says
+/// - `poisson`: exponential, as for many independent users
+/// - `constant`: all equal
+/// - `gamma`: a gamma distribution, in bursts or more evenly than `poisson`, by `burstiness`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrivals {
@@ -93,13 +95,14 @@ pub enum Arrivals {
 
 impl Choice for Arrivals {}
 
-/// A load whose requests come when those of a file came.
+/// A load whose requests arrive at the times of a recorded file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayLoad {
-    /// A file in the server's prompts folder, by its name: JSONL, each line with `timestamp`, in milliseconds since the first.
-    /// A line may have its prompt as well: `prompt`, `messages`, or `input_length`, a number of random tokens; and
-    /// `output_length`, the most tokens of its answer. Lines without take the experiment's prompts in order.
+    /// Name of a JSONL file in the server's prompts folder. Each line has `timestamp`, in milliseconds, and may have
+    /// its own prompt: `prompt`, `messages`, or `input_length`, a number of random tokens. A line with a prompt may
+    /// also have `output_length`, the maximum number of output tokens. A file without prompts takes the experiment's
+    /// prompts in order.
     #[schema(
         min_length = 1,
         max_length = 255,
@@ -107,24 +110,25 @@ pub struct ReplayLoad {
         example = "trace.jsonl"
     )]
     pub file: String,
-    /// SHA-256 of the file, for a submission that is refused once the file has changed. Default: whatever it has.
+    /// Expected SHA-256 of the file: the submission is rejected if the file has another one. Default: the file as it is
+    /// now.
     #[serde(default)]
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     pub sha256: Option<String>,
-    /// How many of its lines, from the first. Default: all.
+    /// Number of lines to take from the beginning of the file. Default: all.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100_000)]
     pub requests: Option<u32>,
-    /// Whether its lines have their prompts; found where the file is read, whatever is submitted.
+    /// Whether the lines have prompts. The server finds out when it reads the file and ignores what is submitted.
     #[serde(default)]
     pub has_prompts: bool,
-    /// When each comes, in seconds from the first: for workers alone.
+    /// Time of each request in seconds after the first; only in the spec that workers get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(ignore)]
     pub due_sec: Vec<f64>,
 }
 
-impl Asked for Load {
+impl FieldType for Load {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -153,6 +157,7 @@ impl Asked for Load {
     }
 }
 
+/// Returns a reader of the object `kind`; `None` where it is bad. Notes a problem where `required` is missing.
 fn inner<'a>(fields: &'a mut Fields<'_>, kind: &str, known: &[&str], required: &str) -> Option<Fields<'a>> {
     let object: &'a Map<String, Value> = fields.object(kind, &format!("an object with {}", known.join(", ")))?;
     let base = fields.pointer(kind);
@@ -196,13 +201,19 @@ fn open(fields: &mut Fields<'_>) -> Option<Load> {
     if arrivals != Arrivals::Gamma && burstiness.is_some_and(|shape| shape != 1.0) {
         fields.problem(
             "burstiness",
-            "has no effect but on gamma arrivals; leave it out or set arrivals to gamma",
+            "has an effect only with gamma arrivals; leave it out or set arrivals to gamma",
         );
         return None;
     }
     match (fields.value("duration_sec"), fields.value("requests")) {
-        (Some(_), Some(_)) => fields.problem("requests", "stands beside duration_sec; accepted is one of the two"),
-        (None, None) => fields.problem("requests", "is absent, as is duration_sec; accepted is one of the two"),
+        (Some(_), Some(_)) => fields.problem(
+            "requests",
+            "is given together with duration_sec; accepted is one of the two",
+        ),
+        (None, None) => fields.problem(
+            "requests",
+            "is absent, and so is duration_sec; accepted is one of the two",
+        ),
         _ => {}
     }
     let open = OpenLoad {
@@ -216,7 +227,7 @@ fn open(fields: &mut Fields<'_>) -> Option<Load> {
     let all = duration_sec.map_or(0.0, |sec| sec * open.rate_per_sec);
     if all > f64::from(MAX_REQUESTS) {
         let detail = format!(
-            "makes {all:.0} requests of a cycle at rate_per_sec {}; accepted are at most {MAX_REQUESTS}",
+            "gives {all:.0} requests in a cycle at rate_per_sec {}; accepted are at most {MAX_REQUESTS}",
             open.rate_per_sec
         );
         fields.problem("duration_sec", detail);
@@ -240,12 +251,12 @@ fn replay(fields: &mut Fields<'_>) -> Option<Load> {
 }
 
 impl Load {
-    /// Returns one as an example has it, with all its defaults.
+    /// Returns the load that the example shows, with all its defaults.
     pub(super) fn example() -> Value {
         json!({"open": {"rate_per_sec": 2.0, "arrivals": "poisson", "seed": 0, "requests": 100}})
     }
 
-    /// Returns the words that the load has in a submission.
+    /// Returns the name of the load's kind in a submission.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Closed { .. } => "closed",
@@ -254,12 +265,12 @@ impl Load {
         }
     }
 
-    /// Returns whether its requests come at their own times, whatever the engine does.
+    /// Returns whether requests arrive at their own times, whatever the engine does.
     pub fn comes_by_itself(&self) -> bool {
         !matches!(self, Self::Closed { .. })
     }
 
-    /// Returns the replay, where it is one.
+    /// Returns the replay; `None` for other loads.
     pub fn replay(&self) -> Option<&ReplayLoad> {
         match self {
             Self::Replay { replay } => Some(replay),
@@ -267,16 +278,16 @@ impl Load {
         }
     }
 
-    /// Returns how many requests come in a cycle at most, over all ranks; `None` where they are as many as the prompts.
-    pub fn most_requests(&self) -> Option<u32> {
+    /// Returns the maximum number of requests of a cycle, over all ranks; `None` where there are as many as prompts.
+    pub fn max_requests(&self) -> Option<u32> {
         match self {
-            Self::Open { open } => Some(open.most_requests()),
+            Self::Open { open } => Some(open.max_requests()),
             _ => self.requests(),
         }
     }
 
-    /// Returns how many requests come in a cycle, over all ranks: of an open load by its duration the mean; `None` where they
-    /// are as many as the prompts.
+    /// Returns the number of requests of a cycle, over all ranks; the mean for an open load with a duration. `None`
+    /// where there are as many as prompts.
     pub fn requests(&self) -> Option<u32> {
         match self {
             Self::Closed { .. } => None,
@@ -290,9 +301,9 @@ impl Load {
 }
 
 impl OpenLoad {
-    /// Returns how many requests come in a cycle at most. By a duration it is a number that less than one of 10^12 cycles would
-    /// have more than, and where one would, no more come.
-    pub fn most_requests(&self) -> u32 {
+    /// Returns the maximum number of requests of a cycle. With a duration, fewer than one of 10^12 cycles would exceed
+    /// it; in such a cycle, no more requests are sent.
+    pub fn max_requests(&self) -> u32 {
         let mean = self.duration_sec.unwrap_or(0.0) * self.rate_per_sec;
         let shape = match (self.requests, self.arrivals) {
             (Some(requests), _) => return requests,
@@ -301,14 +312,14 @@ impl OpenLoad {
             (None, Arrivals::Gamma) => self.burstiness.unwrap_or(1.0),
         };
         // The sum of n gaps has a gamma distribution of shape n · `shape`; Chernoff's bound of its lower tail.
-        let is_sure = |n: f64| shape * (n * libm::log(n / mean) - n + mean) >= SURE;
+        let is_certain = |n: f64| shape * (n * libm::log(n / mean) - n + mean) >= CERTAINTY;
         let (mut below, mut above) = (mean, mean + 1.0);
-        while !is_sure(above) {
+        while !is_certain(above) {
             (below, above) = (above, above * 2.0);
         }
         while above - below > 0.5 {
             let middle = f64::midpoint(below, above);
-            match is_sure(middle) {
+            match is_certain(middle) {
                 true => above = middle,
                 false => below = middle,
             }
@@ -318,32 +329,32 @@ impl OpenLoad {
 }
 
 fields! {
-    /// What counts as good service: a request that has all of these is counted in `goodput`. At least one of them.
+    /// Service level objectives: a request that meets all of them counts in `goodput`. At least one has to be given.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     #[schema(example = json!({"ttft_ms": 500.0, "p99_itl_ms": 50.0, "e2e_ms": 10_000.0}))]
     pub struct SloRequest;
-    /// What counts as good service.
+    /// Service level objectives: a request that meets all of them counts in `goodput`.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct Slo;
 
-    /// Longest time to first token, milliseconds, from when the request was due.
+    /// Maximum time to first token, in milliseconds from when the request was due.
     ttft_ms: f64 [exclusive_minimum = 0, maximum = 86_400_000] =>
-        /// Longest time to first token, milliseconds; null for any.
-        Option<f64> = None, "Longest time to first token, milliseconds.";
+        /// Maximum time to first token, in milliseconds; null for no limit.
+        Option<f64> = None, "Maximum time to first token, milliseconds.";
 
-    /// Longest 99th percentile of the times between a request's tokens, milliseconds.
+    /// Maximum of the 99th percentile of a request's inter-token latencies, in milliseconds.
     p99_itl_ms: f64 [exclusive_minimum = 0, maximum = 86_400_000] =>
-        /// Longest 99th percentile of the times between a request's tokens, milliseconds; null for any.
-        Option<f64> = None, "Longest 99th percentile of the times between its tokens, milliseconds.";
+        /// Maximum of the 99th percentile of a request's inter-token latencies, in milliseconds; null for no limit.
+        Option<f64> = None, "Maximum of the 99th percentile of a request's inter-token latencies, milliseconds.";
 
-    /// Longest time to the complete answer, milliseconds, from when the request was due.
+    /// Maximum time to the complete answer, in milliseconds from when the request was due.
     e2e_ms: f64 [exclusive_minimum = 0, maximum = 86_400_000] =>
-        /// Longest time to the complete answer, milliseconds; null for any.
-        Option<f64> = None, "Longest time to the complete answer, milliseconds.";
+        /// Maximum time to the complete answer, in milliseconds; null for no limit.
+        Option<f64> = None, "Maximum time to the complete answer, milliseconds.";
 }
 
-impl Asked for SloRequest {
+impl FieldType for SloRequest {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -352,7 +363,7 @@ impl Asked for SloRequest {
             fields.problem(
                 name,
                 format!(
-                    "asks for nothing; accepted is at least one of {}",
+                    "has no objective; accepted is at least one of {}",
                     Self::NAMES.join(", ")
                 ),
             );
@@ -399,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_load_is_is_refused_with_its_pointer() {
+    fn a_bad_load_is_rejected_with_its_pointer() {
         for (load, expected) in [
             (json!(4), "/load is 4; accepted is {\"closed\""),
             (json!({}), "/load is not one of closed, open and replay"),
@@ -418,15 +429,15 @@ mod tests {
             ),
             (
                 json!({"open": {"rate_per_sec": 1}}),
-                "/load/open/requests is absent, as is duration_sec",
+                "/load/open/requests is absent, and so is duration_sec",
             ),
             (
                 json!({"open": {"rate_per_sec": 1, "requests": 1, "duration_sec": 1}}),
-                "/load/open/requests stands beside",
+                "/load/open/requests is given together",
             ),
             (
                 json!({"open": {"rate_per_sec": 1, "requests": 1, "burstiness": 2}}),
-                "/load/open/burstiness has no effect",
+                "/load/open/burstiness has an effect only",
             ),
             (
                 json!({"open": {"rate_per_sec": 1, "requests": 1, "arrivals": "pareto"}}),
@@ -434,7 +445,7 @@ mod tests {
             ),
             (
                 json!({"open": {"rate_per_sec": 1000, "duration_sec": 1000}}),
-                "/load/open/duration_sec makes 1000000 requests",
+                "/load/open/duration_sec gives 1000000 requests",
             ),
             (
                 json!({"open": {"rate_per_sec": 1, "requests": 1, "rate": 2}}),
@@ -452,14 +463,15 @@ mod tests {
     }
 
     #[test]
-    fn no_more_requests_come_than_chance_will_ever_have() {
-        let most = |load: Value| asked(json!({"open": load})).unwrap().unwrap().most_requests().unwrap();
+    fn the_maximum_of_requests_is_practically_never_exceeded() {
+        let most = |load: Value| asked(json!({"open": load})).unwrap().unwrap().max_requests().unwrap();
         let of = |arrivals: &str, burstiness: Value| {
             most(json!({"rate_per_sec": 10, "duration_sec": 10, "arrivals": arrivals, "burstiness": burstiness}))
         };
         assert_eq!(most(json!({"rate_per_sec": 10, "requests": 7})), 7);
         assert_eq!(of("constant", Value::Null), 101);
-        // Seven to eight standard deviations of a Poisson number of mean 100; more in bursts, less where they come evenly.
+        // Seven to eight standard deviations of a Poisson number of mean 100; more in bursts, less where they come
+        // evenly.
         let poisson = of("poisson", Value::Null);
         assert!((170..=185).contains(&poisson), "{poisson}");
         assert_eq!(of("gamma", json!(1)), poisson);

@@ -1,5 +1,6 @@
-//! Names of people and of labels as others read them: whatever shows nothing, or looks like something else, is in none,
-//! so that no two names that look alike are two. Letters of different scripts that look alike are still different.
+//! Checks of names of people and of labels. A name consists of visible characters in one normal form, so that no two
+//! accepted names look alike because of hidden characters. Letters of different scripts that look alike remain
+//! different.
 
 use std::ops::RangeInclusive;
 
@@ -9,11 +10,12 @@ use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as 
 
 use super::field::{Fields, brief};
 
+/// Maximum number of characters of a name.
 pub const MAX_NAME_CHARS: usize = 100;
 
-/// What shows nothing though its category is that of letters, marks or symbols: joiners, fillers, vowels that are not
-/// written, variation selectors, the empty Braille cell, an empty note.
-/// `Default_Ignorable_Code_Point` of <https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>, and blanks.
+/// Characters that are invisible although their category is that of letters, marks or symbols: joiners, fillers,
+/// unwritten vowels, variation selectors, the empty Braille cell, the empty note head. `Default_Ignorable_Code_Point`
+/// of <https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>, and blank symbols.
 const BLANK: [RangeInclusive<char>; 12] = [
     '\u{34f}'..='\u{34f}',
     '\u{115f}'..='\u{1160}',
@@ -29,30 +31,30 @@ const BLANK: [RangeInclusive<char>; 12] = [
     '\u{e0100}'..='\u{e01ef}',
 ];
 
-/// What is wrong with a name, and what is accepted.
+/// A problem of a name; its text states what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadName {
     #[error("has {0} characters; accepted are 1 to {MAX_NAME_CHARS}")]
     Length(usize),
-    #[error("has a space at an end or two together; accepted are single spaces between words")]
+    #[error("begins or ends with a space or has two in a row; accepted are single spaces between words")]
     Spaces,
     #[error(
-        "has U+{code:04X} as character {place}, which shows nothing or looks like another; accepted are letters, marks, \
+        "has U+{code:04X} as character {place}, which is invisible or looks like another one; accepted are letters, marks, \
          digits, punctuation, symbols and plain spaces"
     )]
     Character { place: usize, code: u32 },
     #[error(
-        "begins with a mark that belongs to a character before it; accepted is a name that begins with that character"
+        "begins with a combining mark, which needs a character before it; accepted is a name that begins with another character"
     )]
     Mark,
-    #[error("has a letter and its mark apart; accepted is Unicode's composed form (NFC)")]
+    #[error("has a letter and its mark as separate characters; accepted is Unicode's composed form (NFC)")]
     Decomposed,
 }
 
-/// Checks a person's name: 1 to 100 characters that can all be seen, and no second spelling of what they show.
+/// Checks a person's name: 1 to 100 visible characters, single spaces, Unicode's composed form.
 ///
 /// # Errors
-/// [`BadName`] with the first thing that is wrong.
+/// Returns the first problem as a [`BadName`].
 pub fn check_name(name: &str) -> Result<(), BadName> {
     let length = name.chars().count();
     if !(1..=MAX_NAME_CHARS).contains(&length) {
@@ -75,11 +77,11 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
     if is_nfc(name) { Ok(()) } else { Err(BadName::Decomposed) }
 }
 
-/// Checks that each character can be seen and is no other's look-alike by being invisible, a space of another kind, not
-/// assigned, or private.
+/// Checks that each character is visible: no control or format character, no space except U+0020, and neither
+/// unassigned nor private.
 ///
 /// # Errors
-/// [`BadName::Character`] of the first that is not so.
+/// Returns [`BadName::Character`] for the first other character.
 pub fn check_characters(text: &str) -> Result<(), BadName> {
     let hidden = text.chars().enumerate().find(|(_, character)| !is_seen(*character));
     hidden.map_or(Ok(()), |(index, character)| {
@@ -90,6 +92,7 @@ pub fn check_characters(text: &str) -> Result<(), BadName> {
     })
 }
 
+/// Returns whether a character is visible, or a plain space.
 fn is_seen(character: char) -> bool {
     match character.general_category() {
         Category::Control
@@ -104,7 +107,7 @@ fn is_seen(character: char) -> bool {
     }
 }
 
-/// Reads the field of a submission that names a person.
+/// Reads the field of a submission that contains a person's name.
 pub fn read_name(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     let value = fields.value(key)?;
     let problem = match value.as_str() {
@@ -215,7 +218,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is accepted is the same after all that shows nothing is taken away.
+        /// Removing invisible characters does not change an accepted name.
         #[test]
         fn an_accepted_name_hides_nothing(name in "\\PC{0,12}[ -~\\u{80}-\\u{2ff}\\u{2000}-\\u{2070}]{0,6}") {
             if check_name(&name).is_ok() {

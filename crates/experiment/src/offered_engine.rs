@@ -1,40 +1,40 @@
-//! Programs of an engine that a node has, and which boards they compute on.
+//! Engine programs that a node has, and the GPUs that they compute on.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use joulemark_measurement::ComputeCapability;
 
-/// An engine whose program a node has, in that program's own words: its answer to `--describe`.
+/// An engine whose program a node has, as the program describes itself (`--describe`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedEngine {
-    /// `mistral`, for instance: the program is `joulemark-mistral`.
+    /// Name of the engine: the program of `mistral` is `joulemark-mistral`.
     pub name: String,
     /// Version of the engine's program.
     pub version: String,
-    /// Version of the inference library within it.
+    /// Version of the inference library in the program.
     pub engine_version: String,
-    /// What it was built with, `cuda` for instance; empty for the CPU alone.
+    /// Features that the program was built with, such as `cuda`; empty for the CPU alone.
     pub features: Vec<String>,
-    /// CPU features that its kernels were compiled for, e.g. `avx2`.
+    /// CPU features that its kernels were compiled for, such as `avx2`.
     pub compiled_cpu_features: Vec<String>,
-    /// Version of the protocol between the service and its workers that it speaks.
+    /// Version of the protocol between the service and its workers.
     pub protocol_version: u32,
-    /// Compute capability that its kernels for GPUs were compiled for, e.g. `9.0`; null for the CPU alone, and where the
-    /// program does not tell.
+    /// Compute capability that its GPU kernels were compiled for, such as `9.0`; null for the CPU alone, and where the
+    /// program does not state it.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub compute_capability: Option<ComputeCapability>,
 }
 
 impl OfferedEngine {
-    /// Tells whether it was built to compute on GPUs.
+    /// Returns whether the program was built for GPUs.
     pub fn has_cuda(&self) -> bool {
         self.features.iter().any(|feature| feature == "cuda")
     }
 
-    /// Tells whether it computes on a board of this compute capability. Where the program or the board does not say what
-    /// it is, nothing speaks against it.
+    /// Returns whether the program computes on a GPU of this compute capability. Where the program's or the GPU's is
+    /// unknown, they are assumed to fit.
     pub fn computes_on(&self, board: Option<ComputeCapability>) -> bool {
         let fits = match (self.compute_capability, board) {
             (Some(built_for), Some(board)) => built_for.runs_on(board),
@@ -44,8 +44,9 @@ impl OfferedEngine {
     }
 }
 
-/// Returns why none of an engine's programs computes on a board, as the end of a sentence that begins with the board, and
-/// the command that makes one which does; `None` where one does. `problems` are of programs that do not work.
+/// Returns why none of an engine's programs computes on a GPU, with the command that builds one that does; `None` where
+/// one does. The text is the end of a sentence that begins with the GPU. `problems` are those of programs that cannot
+/// be started.
 pub fn refused_board(
     offered: &[OfferedEngine],
     problems: &[String],
@@ -57,8 +58,8 @@ pub fn refused_board(
     let built_for = offered.iter().filter(|engine| engine.has_cuda());
     let built_for = built_for.filter_map(|engine| Some(engine.compute_capability?.to_string()));
     let there = match built_for.collect::<Vec<_>>().join(", ") {
-        none if none.is_empty() => "none that works is for GPUs".to_owned(),
-        some => format!("those that work are for {some}"),
+        none if none.is_empty() => "no working one is for GPUs".to_owned(),
+        some => format!("the working ones are for {some}"),
     };
     let (has, argument) = match board {
         Some(board) => (
@@ -69,7 +70,7 @@ pub fn refused_board(
     };
     let why = problems.iter().map(|problem| format!("; {problem}"));
     Some(format!(
-        "{has}, which no program of the engine here was built for ({there}): `deploy/build-cuda.sh{argument}` makes one{}",
+        "{has}, for which no program of the engine was built here ({there}): `deploy/build-cuda.sh{argument}` builds one{}",
         why.collect::<String>()
     ))
 }
@@ -114,13 +115,13 @@ mod tests {
         }
         let why = refused(&[None], "9.0").unwrap();
         assert!(
-            why.contains("none that works is for GPUs") && why.contains("build-cuda.sh 90`"),
+            why.contains("no working one is for GPUs") && why.contains("build-cuda.sh 90`"),
             "{why}"
         );
     }
 
     #[test]
-    fn what_does_not_say_its_capability_is_taken() {
+    fn an_unknown_compute_capability_is_accepted() {
         assert_eq!(refused(&[Some("unsaid")], "10.0"), None);
         assert_eq!(refused(&[Some("9.0")], "unsaid"), None);
     }

@@ -1,12 +1,12 @@
-//! The words that other tools have for the fields of an experiment, so that whoever brings a configuration of theirs is
-//! told ours. Reads no value: what is wrong with those is said where the fields are read.
+//! Names that other tools give to the fields of an experiment, for the errors that answer their configurations. Values
+//! are not read here: problems with them are noted where the fields are read.
 
 use serde_json::{Map, Value};
 
 use super::field::{FieldProblem, MAX_PROBLEMS, is_near, pointer, unknown};
 
-/// A field here, and what other tools call it.
-const WORDS: &[(&str, &[&str])] = &[
+/// Fields of an experiment, each with the names that other tools use for it.
+const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("config_name", &["experiment_name", "run_name", "name", "title"]),
     (
         "model_name",
@@ -215,8 +215,8 @@ const WORDS: &[(&str, &[&str])] = &[
     ("callback_url", &["callback", "webhook", "webhook_url", "notify_url"]),
 ];
 
-/// What describes several experiments.
-const OF_MANY: [&str; 8] = [
+/// Keys that describe several experiments.
+const KEYS_OF_SEVERAL: [&str; 8] = [
     "study",
     "study_name",
     "sweep",
@@ -227,17 +227,17 @@ const OF_MANY: [&str; 8] = [
     "configs",
 ];
 
-/// How deep a configuration's groups of fields are followed.
+/// Maximum depth to which nested objects of a configuration are searched.
 const MAX_DEPTH: usize = 4;
 
-/// Notes every key of the object at `base` that is not in `known`: of each our name for it, or that there is no field like
-/// it; of a group of fields the same for each of its own. All that is known is listed once, with the first that has no
-/// other hint.
+/// Notes every key of the object at `base` that is not in `known`: our name for it, or that there is no similar field.
+/// For an unknown object this is done for each of its keys. The list of known fields is appended once, to the first
+/// problem that names no other field.
 pub fn note_unknown(object: &Map<String, Value>, base: &str, known: &[&str], problems: &mut Vec<FieldProblem>) {
     let mut notes = Notes {
         known,
         list: Some(format!(" Accepted are {}", known.join(", "))),
-        of_many: None,
+        explained_at: None,
         problems,
     };
     for (key, value) in object.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
@@ -245,12 +245,13 @@ pub fn note_unknown(object: &Map<String, Value>, base: &str, known: &[&str], pro
     }
 }
 
+/// The problems of one object while they are collected.
 struct Notes<'a> {
     known: &'a [&'a str],
-    /// Taken when it is said.
+    /// The list of known fields, until it is used.
     list: Option<String>,
-    /// Where it was said that a submission is one experiment.
-    of_many: Option<String>,
+    /// Pointer to the key for which it was explained that a submission is one experiment.
+    explained_at: Option<String>,
     problems: &'a mut Vec<FieldProblem>,
 }
 
@@ -263,48 +264,48 @@ impl Notes<'_> {
         let group = value.as_object().filter(|group| !group.is_empty() && depth < MAX_DEPTH);
         if depth == 0 && self.known.iter().any(|name| is_near(key, name)) {
             let list = self.list.take().unwrap_or_default();
-            self.say(at, format!("{}{list}", unknown(key, self.known)));
-        } else if OF_MANY.contains(&key) {
-            self.note_many(at);
+            self.push(at, format!("{}{list}", unknown(key, self.known)));
+        } else if KEYS_OF_SEVERAL.contains(&key) {
+            self.note_several(at);
         } else if let Some(group) = group {
             for (key, value) in group {
                 self.note(key, value, &at, depth + 1);
             }
         } else if let Some(name) = ours(key, depth) {
-            self.say(at, format!("is not a known field; here it is `{name}`"));
+            self.push(at, format!("is not a known field; its name here is `{name}`"));
         } else {
             let list = self.list.take().filter(|_| depth == 0).unwrap_or_default();
-            self.say(at, format!("is not a known field, and there is none like it.{list}"));
+            self.push(at, format!("is not a known field, and there is no similar one.{list}"));
         }
     }
 
-    fn note_many(&mut self, at: String) {
-        let detail = match &self.of_many {
-            Some(said_at) => format!("is not a known field; see {said_at}"),
+    fn note_several(&mut self, at: String) {
+        let detail = match &self.explained_at {
+            Some(pointer) => format!("is not a known field; see {pointer}"),
             None => {
-                "is not a known field: one submission is one experiment. Write each to a file of its own and submit \
+                "is not a known field: one submission is one experiment. Write each experiment to its own file and submit \
                      them all, such as `joulemark submit a.yaml b.yaml`"
                     .to_owned()
             }
         };
-        self.of_many.get_or_insert_with(|| at.clone());
-        self.say(at, detail);
+        self.explained_at.get_or_insert_with(|| at.clone());
+        self.push(at, detail);
     }
 
-    fn say(&mut self, at: String, detail: String) {
+    fn push(&mut self, at: String, detail: String) {
         self.problems.push(FieldProblem::new(at, detail));
     }
 }
 
-/// Returns the path of the field that other tools call so, or that is called so in another place.
+/// Returns the path of the field with this name, here or in other tools; `None` where there is none.
 fn ours(key: &str, depth: usize) -> Option<&'static str> {
     let word = key.rsplit('.').next().unwrap_or(key).to_lowercase().replace('-', "_");
-    // Within a group a name may be anything's.
+    // Within a nested object, `name` can mean anything.
     if depth > 0 && word == "name" {
         return None;
     }
     let own = super::ExperimentRequest::NAMES.iter().find(|name| **name == word);
-    let other = WORDS.iter().find(|(_, words)| words.contains(&word.as_str()));
+    let other = OTHER_NAMES.iter().find(|(_, words)| words.contains(&word.as_str()));
     own.copied().or(other.map(|(name, _)| *name))
 }
 
@@ -317,21 +318,21 @@ mod tests {
     use super::*;
     use crate::{DecoderRequest, ExperimentRequest, parse};
 
-    fn said(document: &Value) -> Vec<(String, String)> {
+    fn problems_of(document: &Value) -> Vec<(String, String)> {
         let problems = parse(document).unwrap_err().into_iter();
         problems.map(|problem| (problem.pointer, problem.detail)).collect()
     }
 
-    fn detail(said: &[(String, String)], pointer: &str) -> String {
-        let found: Vec<_> = said.iter().filter(|(at, _)| at == pointer).collect();
-        assert_eq!(found.len(), 1, "{pointer} in {said:#?}");
+    fn detail(problems: &[(String, String)], pointer: &str) -> String {
+        let found: Vec<_> = problems.iter().filter(|(at, _)| at == pointer).collect();
+        assert_eq!(found.len(), 1, "{pointer} in {problems:#?}");
         found[0].1.clone()
     }
 
     #[test]
     fn every_word_has_one_meaning_and_every_meaning_is_a_field() {
         let mut seen = BTreeSet::new();
-        for (name, words) in WORDS {
+        for (name, words) in OTHER_NAMES {
             let (first, within) = name.split_once('.').unwrap_or((name, ""));
             assert!(ExperimentRequest::NAMES.contains(&first), "{name}");
             if first == "decoder" && !within.is_empty() {
@@ -344,8 +345,8 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_in_another_tools_words_is_told_ours() {
-        let said = said(&json!({
+    fn a_name_of_another_tool_is_answered_with_ours() {
+        let problems = problems_of(&json!({
             "config_name": "old-words", "model_name": "m.gguf", "max_input_tokens": 32, "max_new_tokens": 16,
             "num_input_prompts": 4, "random_seed": 42, "batching": {"strategy": "static", "batch_size": 2},
             "decoder": {"preset": "creative", "temperature": 0.9, "typical_p": 0.95, "penalty_alpha": 0.6},
@@ -356,7 +357,7 @@ mod tests {
             ("/random_seed", "`decoder.seed`"),
             ("/batching/batch_size", "`batch_size`"),
         ] {
-            assert!(detail(&said, pointer).contains(name), "{said:#?}");
+            assert!(detail(&problems, pointer).contains(name), "{problems:#?}");
         }
         for pointer in [
             "/batching/strategy",
@@ -364,28 +365,29 @@ mod tests {
             "/decoder/typical_p",
             "/decoder/penalty_alpha",
         ] {
-            assert!(detail(&said, pointer).contains("none like it"), "{said:#?}");
+            assert!(detail(&problems, pointer).contains("no similar one"), "{problems:#?}");
         }
-        let all = said
+        let all = problems
             .iter()
             .filter(|(_, detail)| detail.contains("Accepted are temperature"));
-        assert_eq!(all.count(), 1, "{said:#?}");
+        assert_eq!(all.count(), 1, "{problems:#?}");
         assert!(
-            said.iter()
+            problems
+                .iter()
                 .all(|(_, detail)| !detail.contains("Accepted are config_name"))
         );
     }
 
     #[test]
     fn a_study_is_told_that_one_submission_is_one_experiment() {
-        let said = said(&json!({
+        let problems = problems_of(&json!({
             "study_name": "a-sweep", "study_execution": {"n_cycles": 3, "experiment_order": "shuffle"},
             "task": {"model": "m.gguf", "random_seed": 42, "dataset": {"source": "x", "n_prompts": 10},
                 "max_output_tokens": 16},
             "measurement": {"energy_sampler": "auto", "warmup": {"n_warmup": 3}},
             "sweep": {"transformers.batch_size": [1, 4]},
         }));
-        assert!(detail(&said, "/study_name").contains("`joulemark submit a.yaml b.yaml`"));
+        assert!(detail(&problems, "/study_name").contains("`joulemark submit a.yaml b.yaml`"));
         for (pointer, name) in [
             ("/study_execution/n_cycles", "`num_cycles`"),
             ("/task/model", "`model_name`"),
@@ -396,21 +398,22 @@ mod tests {
             ("/measurement/warmup/n_warmup", "`warmup_iterations`"),
             ("/sweep", "see /study_name"),
         ] {
-            assert!(detail(&said, pointer).contains(name), "{pointer}: {said:#?}");
+            assert!(detail(&problems, pointer).contains(name), "{pointer}: {problems:#?}");
         }
-        let once = said
+        let once = problems
             .iter()
             .filter(|(_, detail)| detail.contains("one submission is one experiment"));
-        assert_eq!(once.count(), 1, "{said:#?}");
+        assert_eq!(once.count(), 1, "{problems:#?}");
     }
 
     #[test]
     fn all_fields_are_listed_at_most_once_however_many_are_unknown() {
-        let said = said(&json!({"model_name": "m", "colour": 1, "shape": {"size": 2}, "lable": 3, "taste": 4}));
-        let lists = said
+        let problems =
+            problems_of(&json!({"model_name": "m", "colour": 1, "shape": {"size": 2}, "lable": 3, "taste": 4}));
+        let lists = problems
             .iter()
             .filter(|(_, detail)| detail.contains("config_name, model_name"));
-        assert_eq!(lists.count(), 1, "{said:#?}");
+        assert_eq!(lists.count(), 1, "{problems:#?}");
         let many: Map<_, _> = (0..10_000)
             .map(|number| (format!("x{number}"), json!({"a": {}})))
             .collect();

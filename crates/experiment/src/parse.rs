@@ -4,10 +4,10 @@ use super::ExperimentRequest;
 use super::field::{FieldProblem, Fields, MAX_PROBLEMS, brief};
 use super::other_words;
 
-/// Reads a submission's shape and ranges; what the host can do is [`super::resolve()`]'s question.
+/// Reads a submission and checks the types and ranges of its fields; [`super::resolve()`] checks them against the host.
 ///
 /// # Errors
-/// Every problem found, each with a pointer to its field.
+/// Returns every problem that was found, each with a pointer to its field.
 pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
     let mut problems = Vec::new();
     let Some(object) = document.as_object() else {
@@ -35,7 +35,7 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
     }
 }
 
-/// Notes prompts that are given twice, and what is said of a file where none is named.
+/// Notes a problem where prompts are given twice, or where a property of a file is given without the file's name.
 fn one_source_of_prompts(fields: &mut Fields<'_>) {
     let is_given = |name: &&str| {
         let value = fields.value(name);
@@ -46,14 +46,15 @@ fn one_source_of_prompts(fields: &mut Fields<'_>) {
         .filter(is_given)
         .collect();
     if let [first, .., last] = given[..] {
-        let detail = format!("stands beside {first}; accepted is one of prompts, prompt_source and prompt_lines");
+        let detail =
+            format!("is given together with {first}; accepted is only one of prompts, prompt_source and prompt_lines");
         fields.problem(last, detail);
     }
     for name in ["prompt_source_count", "prompt_source_sha256"] {
         if fields.value(name).is_some() && fields.value("prompt_source").is_none() {
             fields.problem(
                 name,
-                "says something of a file; accepted is it beside prompt_source, which names that",
+                "is given without prompt_source, which names the file; give both or neither",
             );
         }
     }
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_come_from_one_place_beside_which_the_others_may_be_empty() {
+    fn prompts_come_from_one_field_and_the_others_may_be_empty() {
         let read = |fields: Value| {
             let mut document = json!({"model_name": "m"});
             document

@@ -5,17 +5,18 @@ use sha2::{Digest as _, Sha256};
 use super::dropped_prompts::{DroppedPrompts, sha256_of};
 use super::{Prompts, Spec, SyntheticPrompts, TokenLength};
 
-/// Which prompts an experiment had, in words that are equal for equal prompts and that hold none of their text.
+/// A description of an experiment's prompts that is equal for equal prompts and contains none of their text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptIdentity {
     words: String,
-    /// Whose prompts they are, where the reader may not see them.
+    /// Submitter of the prompts, where the reader may not see them.
     hidden_of: Option<String>,
 }
 
 impl PromptIdentity {
-    /// Returns the identity of an experiment's prompts: by the hash of its texts, of its file, or by what they are made from.
-    /// `None` where they are not known: withheld from the reader, or dropped without a hash.
+    /// Returns the identity of an experiment's prompts: the hash of its texts or of its file, or what they are
+    /// generated from. Returns `None` where it is not known: prompts that are withheld from the reader, or deleted
+    /// without a hash.
     pub fn of(spec: &Spec, withheld: Option<u32>, dropped: Option<&DroppedPrompts>) -> Option<Self> {
         let described = if let Some(replay) = spec.replayed_prompts() {
             let count = replay.requests.map(|count| count.to_string());
@@ -47,8 +48,8 @@ impl PromptIdentity {
         })
     }
 
-    /// Returns the identity of prompts that the reader may not see, which are the submitter's. Held against prompts of anybody
-    /// else it says nothing: whoever submits what they guess would learn whether they guessed right.
+    /// Returns the identity of `submitter`'s prompts for a reader who may not see them. It is comparable only with
+    /// hidden prompts of the same submitter: otherwise a reader could submit a guess and learn whether it was right.
     #[must_use]
     pub fn hidden(self, submitter: Option<&str>) -> Self {
         Self {
@@ -62,8 +63,8 @@ impl PromptIdentity {
         (self.hidden_of == other.hidden_of).then(|| self.words == other.words)
     }
 
-    /// Returns the SHA-256, hex, of the texts or of the file; of prompts that are made from something else, of the words that say
-    /// from what.
+    /// Returns the SHA-256, in hex, of the texts or of the file; for prompts that are generated, of the description of
+    /// what they are generated from.
     pub fn sha256(&self) -> String {
         let is_digest = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self.words.split([' ', ',']).find(is_digest) {
@@ -72,7 +73,7 @@ impl PromptIdentity {
         }
     }
 
-    /// Returns it in words.
+    /// Returns the description, without details of hidden prompts.
     pub fn as_str(&self) -> &str {
         match self.hidden_of {
             Some(_) => "texts that are withheld",
@@ -81,7 +82,8 @@ impl PromptIdentity {
     }
 }
 
-/// Returns the words for random prompts: all that their tokens, and their answers' numbers of tokens, follow from.
+/// Returns the description of synthetic prompts: everything that their tokens and their numbers of output tokens depend
+/// on.
 fn random(asked: &SyntheticPrompts) -> String {
     let length = |name: &str, length: &Option<TokenLength>| {
         let drawn = length.as_ref().map(|length| (length, length.bounds()));
@@ -102,7 +104,7 @@ fn random(asked: &SyntheticPrompts) -> String {
     )
 }
 
-/// Returns the words for prompts of an experiment's own; the hash is the one that is kept of them once they are dropped.
+/// Returns the description of an experiment's own prompts. The hash is the one that remains when they are deleted.
 fn texts<T: Serialize>(list: &[T]) -> Option<String> {
     let Ok(Value::Array(values)) = serde_json::to_value(list) else {
         return None;
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_is_held_against_prompts_of_the_same_submitter_alone_and_shows_nothing() {
+    fn hidden_prompts_are_compared_only_with_those_of_the_same_submitter_and_show_nothing() {
         let known = of(json!(["hello"])).expect("known");
         let of_ada = known.clone().hidden(Some("ada"));
         assert_eq!(of_ada.is_same(&known), None, "a guess");

@@ -1,5 +1,5 @@
-//! Prompts one by one, as a file of them has them: a text or a chat each, with its own bound on the answer where it needs
-//! one. Reads them; what an experiment may ask of them is checked in `line_checks.rs`.
+//! Reads prompts that are given one by one, in a file or in a submission: each is a text or a chat and may have its own
+//! limit of output tokens. Checks against other fields are in `line_checks.rs`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,20 +8,20 @@ use utoipa::ToSchema;
 
 use super::field::{FieldProblem, Fields, brief};
 use super::prompts::{MAX_PROMPT_BYTES, MAX_PROMPTS, MAX_TOKENS};
-use super::table::{Asked, Bounds, Choice, Kind};
+use super::table::{Bounds, Choice, FieldType, Kind};
 
 const ACCEPTED: &str = "an object with prompt (a text) or messages (a list of {\"role\", \"content\"}), and max_output_tokens \
      where it has its own";
-/// Far more than a chat has; only catches slips.
+/// Far more than a chat has; only catches mistakes.
 const MAX_MESSAGES: usize = 1000;
-/// Problems shown of a file; the rest would only repeat.
+/// Maximum number of a file's problems that are shown.
 const MAX_SHOWN: usize = 5;
 
-/// Who says a message of a chat.
+/// Author of a message of a chat.
 ///
 /// - `system`: instructions for the whole chat
-/// - `user`: the one who asks
-/// - `assistant`: the model, in an earlier answer
+/// - `user`: the person who asks
+/// - `assistant`: the model's earlier answer
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatRole {
@@ -37,12 +37,12 @@ impl Choice for ChatRole {}
 #[serde(deny_unknown_fields)]
 pub struct ChatMessage {
     pub role: ChatRole,
-    /// What is said, with something other than white space, up to 4,000,000 bytes.
+    /// Text of the message, at most 4,000,000 bytes and not only white space.
     #[schema(min_length = 1)]
     pub content: String,
 }
 
-/// One prompt: a text in `prompt`, or a chat in `messages`.
+/// One prompt: either a text in `prompt` or a chat in `messages`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromptLine {
@@ -50,50 +50,50 @@ pub struct PromptLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1)]
     pub prompt: Option<String>,
-    /// A chat, which goes through the model's chat template as it is; 1 to 1000 messages.
+    /// A chat, which the model's chat template formats; 1 to 1000 messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<ChatMessage>>,
-    /// Most tokens to generate for this prompt. Default: the experiment's `max_output_tokens`.
+    /// Maximum number of tokens to generate for this prompt. Default: the experiment's `max_output_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 10_000_000)]
     pub max_output_tokens: Option<u32>,
-    /// Random tokens in place of a text, of a line of a replay alone.
+    /// Number of random tokens in place of a text; only in lines of a replayed file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     pub input_length: Option<u32>,
 }
 
 impl PromptLine {
-    /// Returns the bytes of its text, or of all its messages; of random tokens their number.
+    /// Returns the number of bytes of the text or of all messages; for random tokens their number.
     pub fn bytes(&self) -> u64 {
         let messages = self.messages.iter().flatten().map(|message| &message.content);
         let texts = messages.chain(&self.prompt).map(|text| text.len() as u64);
         texts.chain(self.input_length.map(u64::from)).sum()
     }
 
-    /// Returns whether it says no more than an entry of `prompts` does.
+    /// Returns whether the line is only a text, like an entry of `prompts`.
     pub fn is_plain(&self) -> bool {
         self.prompt.is_some() && self.messages.is_none() && self.max_output_tokens.is_none()
     }
 }
 
-/// A file of prompts that cannot be taken as one, with each line that is wrong and what is accepted.
+/// The problems of a file of prompts: each bad line, and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct BadPromptFile(pub(super) String);
 
-/// Reads a file of prompts, a JSON object a line. The prompt of line 1 has the index 0.
+/// Reads a file of prompts, one JSON object on each line. The prompt of line 1 has index 0.
 ///
 /// # Errors
-/// Returns a [`BadPromptFile`] that tells of the first lines that are wrong, by number.
+/// Returns a [`BadPromptFile`] with the problems of the first bad lines, by number.
 pub fn read_prompt_lines(text: &str) -> Result<Vec<PromptLine>, BadPromptFile> {
     read_lines(text, ACCEPTED, |value, problems| read_line(value, "", problems))
 }
 
-/// Reads a file of JSON objects, one a line, each as `accepted` says.
+/// Reads a file of JSON objects, one on each line. `accepted` describes such an object.
 ///
 /// # Errors
-/// Returns a [`BadPromptFile`] that tells of the first lines that are wrong, by number.
+/// Returns a [`BadPromptFile`] with the problems of the first bad lines, by number.
 pub(super) fn read_lines<T>(
     text: &str,
     accepted: &str,
@@ -135,7 +135,7 @@ pub(super) fn read_lines<T>(
     }
 }
 
-impl Asked for Vec<PromptLine> {
+impl FieldType for Vec<PromptLine> {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -150,7 +150,7 @@ impl Asked for Vec<PromptLine> {
     }
 }
 
-/// Reads one prompt; `None` after noting a problem.
+/// Reads one prompt; returns `None` after noting a problem.
 fn read_line(value: &Value, base: &str, problems: &mut Vec<FieldProblem>) -> Option<PromptLine> {
     let Some(object) = value.as_object() else {
         problems.push(FieldProblem::new(
@@ -177,6 +177,7 @@ fn read_line(value: &Value, base: &str, problems: &mut Vec<FieldProblem>) -> Opt
     None
 }
 
+/// Reads a text that is not only white space.
 pub(super) fn text(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     let accepted = format!("a text with something other than white space, of at most {MAX_PROMPT_BYTES} bytes");
     let text = fields.read(key, &accepted, |value| {
@@ -186,6 +187,7 @@ pub(super) fn text(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     text.map(str::to_owned)
 }
 
+/// Reads the messages of a chat.
 pub(super) fn messages(fields: &mut Fields<'_>) -> Option<Vec<ChatMessage>> {
     const MESSAGE: &str = "an object with role and content";
     let accepted = format!("a list of 1 to {MAX_MESSAGES} messages, each {MESSAGE}");
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_line_is_told_by_its_number_with_what_is_accepted() {
+    fn each_bad_line_is_named_by_its_number_with_what_is_accepted() {
         for (line, expected) in [
             (
                 "{\"prompt\": \"a\"",

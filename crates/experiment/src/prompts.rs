@@ -4,16 +4,16 @@ use utoipa::ToSchema;
 
 use super::field::{Fields, brief};
 use super::lengths::{self, Drawn, TokenLength};
-use super::table::{Asked, Bounds, Kind};
+use super::table::{Bounds, FieldType, Kind};
 
-/// Longest sequence any model is expected to take; only catches slips of the keyboard.
+/// Far more than the context of any model; only catches mistakes.
 pub(super) const MAX_TOKENS: u32 = 10_000_000;
 pub(super) const MAX_PROMPTS: u32 = 100_000;
 pub(super) const MAX_PROMPT_BYTES: usize = 4_000_000;
 const ACCEPTED: &str = "a list of texts, {\"dataset\": NAME, \"count\": N} or \
      {\"synthetic\": {\"input_tokens\": N, \"count\": N, \"seed\": S}}";
 
-/// What the model is asked: texts, a built-in fixed set, or random tokens of an exact length.
+/// The prompts: texts, a built-in set, or random tokens of an exact length.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({"dataset": "short-32", "count": 4}))]
@@ -30,17 +30,17 @@ pub struct DatasetPrompts {
     /// Name of a built-in prompt set: `mixed-64`, `mixed-512`, `short-32` or `long-16`.
     #[schema(example = "short-32")]
     pub dataset: String,
-    /// How many prompts; the whole set when absent.
+    /// Number of prompts; the whole set when absent.
     #[schema(example = 4, minimum = 1, maximum = 100_000)]
     pub count: Option<u32>,
 }
 
-/// Random tokens of the model's vocabulary, no chat template: exact prompt lengths. A server gets random tokens of the
-/// built-in set `mixed-512`.
+/// Prompts of random tokens from the model's vocabulary, without chat template, for exact prompt lengths. For a server,
+/// tokens are drawn from those that occur in the built-in set `mixed-512`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticPrompts {
-    /// Tokens in each prompt; beside `input_length` their mean, which may be left out.
+    /// Number of tokens in each prompt. With `input_length` it is the mean and may be left out.
     #[schema(minimum = 1, maximum = 10_000_000)]
     pub input_tokens: u32,
     /// Number of prompts.
@@ -49,14 +49,15 @@ pub struct SyntheticPrompts {
     /// Seed of the generator, 0 to 2^64 − 1; the same seed gives the same tokens.
     #[schema(minimum = 0)]
     pub seed: u64,
-    /// Gives each prompt a number of tokens of its own, drawn by the seed. Default: each has `input_tokens`.
+    /// Distribution of the prompts' lengths; each length is drawn by the seed. Default: each prompt has `input_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_length: Option<TokenLength>,
-    /// Gives each request exactly a number of output tokens of its own, drawn by the seed; `min_output_tokens` and
-    /// `max_output_tokens` are then its bounds. Default: what these two say.
+    /// Distribution of the answers' lengths: each answer has exactly the number of tokens that the seed draws for it.
+    /// `min_output_tokens` and `max_output_tokens` are then its bounds. Default: lengths are as these two fields say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_length: Option<TokenLength>,
-    /// How many tokens from the first all prompts have in common; at most as many as the shortest has. Default 0.
+    /// Number of tokens at the beginning that all prompts have in common; at most the length of the shortest prompt.
+    /// Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 10_000_000)]
     pub shared_prefix_tokens: Option<u32>,
@@ -72,25 +73,25 @@ impl SyntheticPrompts {
         "shared_prefix_tokens",
     ];
 
-    /// Returns how many tokens the prompt of an index has.
+    /// Returns the number of tokens of the prompt at `index`.
     pub fn input_tokens_of(&self, index: u32) -> u32 {
         let drawn = self.input_length.as_ref();
         drawn.map_or(self.input_tokens, |length| length.draw(self.seed, Drawn::Input, index))
     }
 
-    /// Returns how many tokens the answer to the prompt of an index has; `None` where that is not drawn.
+    /// Returns the number of tokens of the answer to the prompt at `index`; `None` where it is not drawn.
     pub fn output_tokens_of(&self, index: u32) -> Option<u32> {
         let drawn = self.output_length.as_ref()?;
         Some(drawn.draw(self.seed, Drawn::Output, index))
     }
 
-    /// Returns the fewest tokens and the most that a prompt may have.
+    /// Returns the minimum and the maximum number of tokens of a prompt.
     pub fn input_bounds(&self) -> (u32, u32) {
         let drawn = self.input_length.as_ref();
         drawn.map_or((self.input_tokens, self.input_tokens), TokenLength::bounds)
     }
 
-    /// Reads the object of a submission, noting what is wrong.
+    /// Reads the object of a submission and notes all problems.
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let has_length = fields.value("input_length").is_some();
         for key in ["input_tokens", "count", "seed"] {
@@ -108,7 +109,7 @@ impl SyntheticPrompts {
         let input_length = input_length.ok()?;
         let mean = input_length.as_ref().map(TokenLength::rounded_mean);
         if let (Some(mean), Some(given)) = (mean, input_tokens.filter(|given| Some(*given) != mean)) {
-            let detail = format!("is {given}; beside input_length accepted is its mean, {mean}, or nothing");
+            let detail = format!("is {given}, but input_length is given; accepted is its mean, {mean}, or nothing");
             fields.problem("input_tokens", detail);
             return None;
         }
@@ -123,14 +124,14 @@ impl SyntheticPrompts {
         let (shortest, _) = prompts.input_bounds();
         if prompts.shared_prefix_tokens.is_some_and(|shared| shared > shortest) {
             let shared = prompts.shared_prefix_tokens.unwrap_or_default();
-            let detail = format!("is {shared}; accepted is at most what the shortest prompt may have, {shortest}");
+            let detail = format!("is {shared}; accepted is at most the length of the shortest prompt, {shortest}");
             fields.problem("shared_prefix_tokens", detail);
         }
         (is_right || shared_prefix_tokens.is_some()).then_some(prompts)
     }
 }
 
-impl Asked for Prompts {
+impl FieldType for Prompts {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -145,7 +146,7 @@ impl Asked for Prompts {
     }
 }
 
-/// Returns whether another field holds the prompts, beside which the list of them is shown empty.
+/// Returns whether another field contains the prompts, so that the list of prompts may be empty.
 fn stands_elsewhere(fields: &Fields<'_>) -> bool {
     let has_lines = |lines: &Value| lines.as_array().is_none_or(|lines| !lines.is_empty());
     let is_replay = |load: &Value| load.get("replay").is_some();
@@ -162,7 +163,7 @@ fn texts(fields: &mut Fields<'_>, name: &str, items: &[Value]) -> Option<Prompts
         fields.problem(
             name,
             format!(
-                "has {} prompts; accepted are 1 to {MAX_PROMPTS}, or none beside prompt_source or prompt_lines",
+                "has {} prompts; accepted are 1 to {MAX_PROMPTS}, or none together with prompt_source or prompt_lines",
                 items.len()
             ),
         );
@@ -206,7 +207,10 @@ fn source(fields: &mut Fields<'_>, name: &str, object: &Map<String, Value>) -> O
             Some(Prompts::Synthetic { synthetic })
         }
         _ => {
-            fields.problem(name, format!("names no source or two; accepted is {ACCEPTED}"));
+            fields.problem(
+                name,
+                format!("names no source of prompts, or two; accepted is {ACCEPTED}"),
+            );
             None
         }
     }

@@ -1,5 +1,5 @@
-//! The experiment within what a server says of one: its results, its manifest, the experiment as it is shown, or its line of an
-//! export.
+//! Finds the experiment in a document that a server writes: results, a manifest, an experiment as the API shows it, or
+//! a line of an export.
 
 use std::collections::BTreeSet;
 
@@ -7,26 +7,27 @@ use serde_json::{Map, Value, json};
 
 use super::{DecoderRequest, ExperimentRequest};
 
-/// An experiment to be submitted again.
+/// An experiment that was read from a document, to be submitted again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repeat {
-    /// As a submission has it.
+    /// The experiment as a submission writes it.
     pub experiment: Value,
-    /// How many of its prompts are missing, because they were another's or an export leaves them out.
+    /// Number of its prompts that are missing because they belong to another user, or because an export omits them.
     pub withheld_prompts: u64,
-    /// How many of its prompts are missing, because the server dropped them; 0 of an export, which has none anyway.
+    /// Number of its prompts that are missing because the server deleted them; 0 for exports, which never contain
+    /// prompts.
     pub dropped_prompts: u64,
-    /// Each weight file that it ran with and its SHA-256, `None` where the document has none; empty where the document
-    /// names no file.
+    /// Name and SHA-256 of each weight file that it ran with; the SHA-256 is `None` where the document has none. Empty
+    /// where the document names no file.
     pub model_sha256: Vec<(String, Option<String>)>,
-    /// Whether the document is a manifest, which a server takes as it is.
+    /// Whether the document is a manifest, which a server accepts unchanged.
     pub is_manifest: bool,
-    /// The digest of each cycle's answers; empty where the document has none.
+    /// Digest of each cycle's answers; empty where the document has none.
     pub outputs: Vec<String>,
 }
 
 impl Repeat {
-    /// Returns the experiment of a document; `None` where the document is none that a server writes of one.
+    /// Returns the experiment of a document; `None` where the document has another form.
     pub fn of(document: &Value) -> Option<Self> {
         let object = document.as_object()?;
         if object.contains_key("prompt_kind") {
@@ -57,7 +58,7 @@ impl Repeat {
         })
     }
 
-    /// Returns the experiment without the fields that have their default, as people would write it.
+    /// Returns the experiment without the fields that have their default, as a person would write it.
     #[must_use]
     pub fn without_defaults(&self) -> Map<String, Value> {
         let mut fields = self.experiment.as_object().cloned().unwrap_or_default();
@@ -76,7 +77,7 @@ impl Repeat {
         fields
     }
 
-    /// Says which digests the document lacks to compare model files by; `None` where it has all.
+    /// Describes the digests of model files that the document lacks; `None` where it has all.
     pub fn missing_digests(&self) -> Option<String> {
         let names = self.model_sha256.iter().filter(|(_, digest)| digest.is_none());
         let names: Vec<_> = names.map(|(file, _)| file.as_str()).collect();
@@ -87,8 +88,8 @@ impl Repeat {
         }
     }
 
-    /// Tells whether a later run gave the same answers, cycle by cycle as far as both went; `None` where one does not tell, and where
-    /// each run draws others.
+    /// Returns whether a later run gave the same answers in all cycles that both runs have. Returns `None` where one
+    /// document has no digests, and where sampling without a seed gives each run other answers.
     pub fn has_outputs_of(&self, later: &Self) -> Option<bool> {
         let decoder = &self.experiment["decoder"];
         let is_drawn_anew = decoder["do_sample"] == true && decoder["seed"].is_null();
@@ -98,7 +99,7 @@ impl Repeat {
         Some(self.outputs.iter().zip(&later.outputs).all(|(was, is)| was == is))
     }
 
-    /// Returns every way in which the model files that it ran with differ from those of a later run.
+    /// Returns every difference between the model files of this run and of a later one.
     pub fn differences(&self, later: &Self) -> Vec<String> {
         let of = |files: &[(String, Option<String>)], name: &str| {
             files
@@ -121,7 +122,7 @@ impl Repeat {
             match of(&self.model_sha256, name) {
                 Some(Some(was)) if was == is => None,
                 Some(Some(was)) => Some(format!("{name} had {was}, now {is}")),
-                // Of a file whose digest was not noted nobody can say.
+                // Without an earlier digest there is nothing to compare.
                 Some(None) => None,
                 None => Some(format!("{name} was not among the model's files, now {is}")),
             }
@@ -158,7 +159,8 @@ fn outputs(document: &Value) -> Vec<String> {
     cycles.filter_map(|cycle| cycle.as_str().map(str::to_owned)).collect()
 }
 
-/// Its decoder's fields stand beside the others, lists and objects may be written as texts.
+/// Reads a line of an export, in which the decoder's fields are columns of their own and lists and objects may be
+/// texts.
 fn of_export(line: &Map<String, Value>) -> Repeat {
     let line: Map<_, _> = line
         .iter()
@@ -196,7 +198,7 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
     }
 }
 
-/// Returns a list or an object that is written as a text.
+/// Returns the value of a column; lists and objects that are written as a text are parsed.
 fn unwrapped(key: &str, value: &Value) -> Value {
     const DOCUMENTS: [&str; 11] = [
         "gpus",
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_of_the_model_files_is_told() {
+    fn every_difference_of_the_model_files_is_listed() {
         let of = |files: Value| {
             Repeat::of(&json!({"experiment": {}, "validation": {}, "model": {"sha256": files}})).unwrap()
         };
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_that_are_missing_are_counted_and_a_submission_is_no_answer() {
+    fn missing_prompts_are_counted_and_a_submission_is_not_an_answer() {
         let line = json!({"model_name": "m", "prompt_kind": "texts", "prompt_count": 3});
         assert_eq!(Repeat::of(&line).unwrap().withheld_prompts, 3);
         let shown = json!({"id": "x", "state": "queued", "created_at": "t", "model_name": "m", "prompts": [],

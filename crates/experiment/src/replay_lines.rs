@@ -1,4 +1,4 @@
-//! The lines of a file that a load is replayed from: when each request came, and its prompt where the file has it. Reads them.
+//! Reads a file that a load is replayed from: when each request arrived, and its prompt where the file has it.
 
 use serde_json::Value;
 
@@ -8,22 +8,22 @@ use super::prompts::MAX_TOKENS;
 
 const ACCEPTED: &str = "an object with timestamp (milliseconds), and with prompt, messages or input_length, or none of them in any \
      line";
-/// Milliseconds of a day: as long as an open load may last.
+/// Maximum length of a replay, in milliseconds: a day, as for an open load.
 const MAX_SPAN_MS: f64 = 86_400_000.0;
 
-/// A file of requests as they came.
+/// A file of recorded requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplayLines {
-    /// When each came, in seconds from the first.
+    /// Time of each request, in seconds after the first.
     pub due_sec: Vec<f64>,
-    /// What each asked; empty where the file has times alone.
+    /// Prompt of each request; empty where the file only has times.
     pub prompts: Vec<PromptLine>,
 }
 
-/// Reads a file of requests, a JSON object a line, in order of time.
+/// Reads a file of requests, one JSON object on each line, in order of time.
 ///
 /// # Errors
-/// Returns a [`BadPromptFile`] that tells of the first lines that are wrong, by number.
+/// Returns a [`BadPromptFile`] with the problems of the first bad lines, by number.
 pub fn read_replay_lines(file: &str) -> Result<ReplayLines, BadPromptFile> {
     let mut before = None;
     let lines = read_lines(file, ACCEPTED, |value, problems| {
@@ -37,14 +37,14 @@ pub fn read_replay_lines(file: &str) -> Result<ReplayLines, BadPromptFile> {
         0 => {}
         some if some == count => {}
         some => {
-            let said = format!("{some} of {count} lines have a prompt; accepted is one in each line, or in none");
+            let said = format!("{some} of {count} lines have a prompt; accepted is a prompt in every line or in none");
             return Err(BadPromptFile(said));
         }
     }
     Ok(ReplayLines { due_sec, prompts })
 }
 
-/// Reads one line; `before` is the time of the one before, and the first's.
+/// Reads one line. `before` contains the time of the previous line and that of the first.
 fn read_line(
     value: &Value,
     before: &mut Option<(f64, f64)>,
@@ -73,7 +73,7 @@ fn read_line(
     }
     let (last, first) = before.unwrap_or((0.0, f64::INFINITY));
     let latest = first + MAX_SPAN_MS;
-    let accepted = format!("a number of milliseconds from {last}, the line before, to a day after the first");
+    let accepted = format!("a number of milliseconds from {last}, the previous line's, to a day after the first");
     let at_ms = fields.number("timestamp", &accepted, |at| at >= last && at <= latest);
     let prompt = text(&mut fields, "prompt");
     let of_own = [
@@ -84,13 +84,13 @@ fn read_line(
     if of_own.iter().filter(|given| **given).count() > 1 {
         fields.problem(
             "prompt",
-            "stands beside another; accepted is one of prompt, messages and input_length",
+            "is not the only one; accepted is one of prompt, messages and input_length",
         );
     }
     if fields.value("output_length").is_some() && fields.value("max_output_tokens").is_some() {
         fields.problem(
             "output_length",
-            "stands beside max_output_tokens, which is the same; accepted is one of the two",
+            "is given together with max_output_tokens, which means the same; accepted is one of the two",
         );
     }
     let most = fields.count("output_length", 1, MAX_TOKENS);
@@ -104,7 +104,7 @@ fn read_line(
     if !has_prompt && line.max_output_tokens.is_some() {
         fields.problem(
             "output_length",
-            "is of a line without a prompt; accepted is it beside prompt, messages or input_length",
+            "is given in a line without a prompt; leave it out, or add prompt, messages or input_length",
         );
     }
     if problems.len() > noted {
@@ -135,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_line_is_told_by_its_number_with_what_is_accepted() {
+    fn each_bad_line_is_named_by_its_number_with_what_is_accepted() {
         for (second, expected) in [
             ("{}", "line 2: timestamp is required"),
             (
                 "{\"timestamp\": 4}",
-                "line 2: timestamp is 4; accepted is a number of milliseconds from 5, the line before",
+                "line 2: timestamp is 4; accepted is a number of milliseconds from 5, the previous line's",
             ),
             ("{\"timestamp\": 86400006}", "to a day after the first"),
             (
@@ -150,7 +150,7 @@ mod tests {
             ("{\"timestamp\": 6, \"prompt\": \" \"}", "line 2: prompt is"),
             (
                 "{\"timestamp\": 6, \"output_length\": 3}",
-                "line 2: output_length is of a line without a prompt",
+                "line 2: output_length is given in a line without a prompt",
             ),
             ("{\"timestamp\": 6}", "1 of 2 lines have a prompt"),
             ("{\"time\": 6}", "line 2: time is not a known field"),

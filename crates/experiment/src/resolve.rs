@@ -16,11 +16,12 @@ use super::{DatasetPrompts, Prompts};
 use super::{Warning, WarningCode};
 use joulemark_measurement::quoted;
 
-/// Fills in the defaults and refuses what this host can never run or the engine would silently ignore.
-/// `model` is null when the model was already refused, so that the other fields are still checked.
+/// Fills in the defaults and checks the request against the host and the model: what cannot run here, and what the
+/// engine would silently ignore, is a problem. `model` is `None` where the model is a problem already, so that the
+/// other fields are still checked.
 ///
 /// # Errors
-/// Every problem found, each with what there is.
+/// Returns every problem that was found, each with what is accepted.
 pub fn resolve(
     request: ExperimentRequest,
     host: &Host,
@@ -82,7 +83,7 @@ pub fn resolve(
     if !is_served && spec.device == Device::Cpu && spec.fp_precision == FpPrecision::Bfloat16 {
         problems.push(FieldProblem::new(
             "/fp_precision",
-            "is bfloat16, in which the engine has no matrix product on the CPU; accepted is float32, float16 or auto",
+            "is bfloat16, which the engine does not support on the CPU; accepted is float32, float16 or auto",
         ));
     }
     if problems.is_empty() {
@@ -93,7 +94,7 @@ pub fn resolve(
     }
 }
 
-/// "there is no GPU here" or the list of them.
+/// Returns the list of the host's GPUs for an error message, or that there is none.
 fn what_there_is(host: &Host) -> String {
     if host.gpus.is_empty() {
         return "there is no GPU here".to_owned();
@@ -105,6 +106,7 @@ fn what_there_is(host: &Host) -> String {
     format!("there are {}", list.collect::<Vec<_>>().join("; "))
 }
 
+/// Returns the UUIDs of the named GPUs.
 fn known_gpus(request: &ExperimentRequest, host: &Host, problems: &mut Vec<FieldProblem>) -> Vec<String> {
     let mut uuids = Vec::new();
     for (position, selector) in request.gpus.iter().flatten().enumerate() {
@@ -132,6 +134,7 @@ fn known_gpus(request: &ExperimentRequest, host: &Host, problems: &mut Vec<Field
     uuids
 }
 
+/// Returns the device that inference runs on, `auto` resolved.
 fn device(
     request: &ExperimentRequest,
     host: &Host,
@@ -174,12 +177,12 @@ fn device(
     Device::Cuda
 }
 
-/// How many GPUs, those named or any.
+/// Returns the number of GPUs, named or not.
 fn gpu_count(request: &ExperimentRequest, host: &Host, device: Device, problems: &mut Vec<FieldProblem>) -> u32 {
     let (pointer, count) = match (&request.gpus, request.gpu_count, device) {
         (Some(named), count, _) => {
             let named = named.len() as u32;
-            // An experiment of a version without the count is shown with 0.
+            // Experiments of versions without the count are shown with 0.
             if let Some(count) = count.filter(|count| ![0, named].contains(count)) {
                 let detail = format!("is {count} while gpus names {named}; leave one of the two out");
                 problems.push(FieldProblem::new("/gpu_count", detail));
@@ -195,7 +198,7 @@ fn gpu_count(request: &ExperimentRequest, host: &Host, device: Device, problems:
         (None, None, Device::Cuda) => ("/num_processes", request.num_processes.unwrap_or(1)),
         (None, None, _) => return 0,
     };
-    // A host without any GPU is a problem of the device, and said there.
+    // On a host without GPUs this is a problem of the device, which is noted there.
     let is_said = host.gpus.is_empty() && device == Device::Cuda && request.device == Some(Device::Cuda);
     if count as usize > host.gpus.len() && !is_said {
         let each = if pointer == "/num_processes" {
@@ -209,6 +212,7 @@ fn gpu_count(request: &ExperimentRequest, host: &Host, device: Device, problems:
     count
 }
 
+/// Returns the number of ranks.
 fn num_processes(
     request: &ExperimentRequest,
     host: &Host,
@@ -227,7 +231,7 @@ fn num_processes(
         problems.push(FieldProblem::new(
             "/num_processes",
             format!(
-                "is {wanted}; accepted is at most one rank a CPU, and there are {} here",
+                "is {wanted}; accepted is at most one rank for each CPU, and there are {} here",
                 host.cpus
             ),
         ));
@@ -235,7 +239,7 @@ fn num_processes(
     wanted
 }
 
-/// Returns the prompts, an empty list where other fields have them.
+/// Returns the prompts; an empty list where other fields have them.
 fn prompts(request: &ExperimentRequest, host: &Host) -> Prompts {
     let has_lines = request.prompt_lines.as_ref().is_some_and(|lines| !lines.is_empty());
     let replay = request.load.as_ref().and_then(Load::replay);
@@ -248,6 +252,7 @@ fn prompts(request: &ExperimentRequest, host: &Host) -> Prompts {
     }))
 }
 
+/// Fills in the size of a built-in set.
 fn sized_dataset(prompts: Prompts, host: &Host, problems: &mut Vec<FieldProblem>) -> Prompts {
     let Prompts::Dataset(DatasetPrompts { dataset, count }) = prompts else {
         return prompts;
@@ -289,7 +294,7 @@ fn output_lengths(spec: &Spec, problems: &mut Vec<FieldProblem>) {
     }
 }
 
-/// A logit that is divided by less leaves the range of numbers, and every choice is the same one.
+/// Lower bounds of sampling parameters: with smaller ones logits overflow, and every choice is the same token.
 const MIN_TEMPERATURE: f64 = 1e-6;
 const MIN_REPETITION_PENALTY: f64 = 0.01;
 
@@ -346,7 +351,7 @@ fn fewer_prompts_than_ranks(spec: &Spec, problems: &mut Vec<FieldProblem>) {
     }
 }
 
-/// What the engine would ignore or fail on later is refused here, where the user can still mend it.
+/// Notes what the model or its engine does not support, so that it fails at submission instead of during the run.
 fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
     if model.is_gguf && spec.fp_precision != FpPrecision::Auto {
         problems.push(FieldProblem::new(
@@ -403,7 +408,7 @@ fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
     }
 }
 
-/// What is allowed but weakens the result; said at submission and again in the result.
+/// Returns warnings about settings that are accepted but weaken the result; the result repeats them.
 fn warnings(spec: &Spec, is_served: bool) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, message: String| warnings.push(Warning { code, message });

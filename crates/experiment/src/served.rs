@@ -1,4 +1,4 @@
-//! Engines that are servers, as the admin's configuration describes them to who submits: their names, and the arguments
+//! Engines that are servers, as the admin's configuration offers them to submitters: their names, and the arguments
 //! that a submission may set.
 
 use std::borrow::Cow;
@@ -12,18 +12,18 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::field::{FieldProblem, Fields, brief};
-use super::table::{Asked, Bounds, Kind};
+use super::table::{Bounds, FieldType, Kind};
 use joulemark_measurement::quoted;
 
-/// The engine of a submission that names none.
+/// Engine of a submission that names none.
 pub const DEFAULT_ENGINE: &str = "mistral";
-/// The engine of `synthetic:` models.
+/// Engine of `synthetic:` models.
 pub const SYNTHETIC_ENGINE: &str = "synthetic";
 
-/// Arguments that an engine may have: more than a command line is read for.
+/// Maximum number of arguments of an engine; far more than a command line needs.
 pub const MAX_ARGUMENTS: usize = 64;
 
-/// Returns the engine of an experiment that was stored before there were several.
+/// Returns the engine of experiments that were stored before there were several.
 pub(crate) fn default_engine() -> String {
     DEFAULT_ENGINE.to_owned()
 }
@@ -31,46 +31,46 @@ pub(crate) fn default_engine() -> String {
 /// An engine that is a server, as a node offers it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedServer {
-    /// What a submission calls it, by `engine`.
+    /// Name of the server, for the field `engine` of a submission.
     #[schema(example = "llama-server")]
     pub name: String,
-    /// It is started for each experiment; false where it runs already, and is attached to.
+    /// Whether the server is started for each experiment; false where it is already running.
     pub managed: bool,
-    /// The one model that it serves, where the configuration names it; null where a managed one serves those of the models
-    /// folder, and an attached one what it has.
+    /// The only model that it serves, where the configuration names one. If null, a managed server serves the models of
+    /// the models folder, and a running one those that it has loaded.
     pub model_name: Option<String>,
-    /// What a submission may set of it, by `engine_arguments`.
+    /// Arguments that a submission may set in `engine_arguments`.
     pub arguments: BTreeMap<String, Argument>,
 }
 
-/// A configuration with a bound that is no number is refused.
+/// Configurations with a bound that is not a number are rejected, so that equality is total.
 impl Eq for OfferedServer {}
 
-/// What an argument of an engine may be.
+/// Type and range of an argument of an engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Argument {
     Integer {
-        /// The least and the greatest.
+        /// Minimum and maximum.
         integer: [i64; 2],
-        /// Where none is asked for.
+        /// Value where a submission gives none.
         default: i64,
     },
     Number {
-        /// The least and the greatest.
+        /// Minimum and maximum.
         number: [f64; 2],
-        /// Where none is asked for.
+        /// Value where a submission gives none.
         default: f64,
     },
     Choice {
-        /// The words that are accepted.
+        /// Accepted words.
         choice: Vec<String>,
-        /// Where none is asked for.
+        /// Value where a submission gives none.
         default: String,
     },
 }
 
-/// The value of an argument.
+/// Value of an argument.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ArgumentValue {
@@ -79,12 +79,12 @@ pub enum ArgumentValue {
     Text(String),
 }
 
-/// JSON knows numbers and texts: a whole number is one of the numbers.
+/// In JSON, integers are numbers.
 impl PartialSchema for ArgumentValue {
     fn schema() -> RefOr<Schema> {
         let object = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Number, Type::String]))
-            .description(Some("The value of an argument: a number or a text."));
+            .description(Some("Value of an argument: a number or a text."));
         Schema::Object(object.build()).into()
     }
 }
@@ -105,11 +105,11 @@ impl fmt::Display for ArgumentValue {
     }
 }
 
-/// The arguments of an engine, by name.
+/// Arguments of an engine, by name.
 pub type ArgumentValues = BTreeMap<String, ArgumentValue>;
 
 impl Argument {
-    /// Returns the value where none is asked for.
+    /// Returns the value where a submission gives none.
     pub fn default_value(&self) -> ArgumentValue {
         match self {
             Self::Integer { default, .. } => ArgumentValue::Integer(*default),
@@ -118,7 +118,7 @@ impl Argument {
         }
     }
 
-    /// Returns the value as it is passed on; `None` where it is not accepted.
+    /// Returns the value with the type of the argument; `None` where it is not accepted.
     pub fn accept(&self, value: &ArgumentValue) -> Option<ArgumentValue> {
         let is_accepted = match (self, value) {
             (
@@ -149,7 +149,7 @@ impl Argument {
         is_accepted.then(|| value.clone())
     }
 
-    /// Says what is accepted.
+    /// Describes what is accepted.
     pub fn accepted(&self) -> String {
         match self {
             Self::Integer {
@@ -164,10 +164,10 @@ impl Argument {
 }
 
 impl OfferedServer {
-    /// Fills in what `asked` leaves out.
+    /// Returns `asked` with the defaults of missing arguments.
     ///
     /// # Errors
-    /// Each argument that the engine does not have, or that is out of its range.
+    /// Returns a problem for each argument that the engine does not have, or that is out of range.
     pub fn arguments(&self, asked: &ArgumentValues) -> Result<ArgumentValues, Vec<FieldProblem>> {
         let mut values: ArgumentValues = self
             .arguments
@@ -182,7 +182,7 @@ impl OfferedServer {
                     let known = self.arguments.keys().cloned().collect::<Vec<_>>().join(", ");
                     let known = if known.is_empty() { "none".to_owned() } else { known };
                     let detail = format!(
-                        "is no argument of the engine {}; accepted are {known}",
+                        "is not an argument of the engine {}; accepted are {known}",
                         quoted(&self.name)
                     );
                     problems.push(FieldProblem::new(pointer, detail));
@@ -206,7 +206,7 @@ impl OfferedServer {
     }
 }
 
-impl Asked for ArgumentValues {
+impl FieldType for ArgumentValues {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_asked_for_is_the_default_and_whole_numbers_are_numbers() {
+    fn missing_arguments_have_their_default_and_integers_are_numbers() {
         let values = server().arguments(&asked(json!({"parallel": 8}))).unwrap();
         let shown = serde_json::to_value(&values).unwrap();
         assert_eq!(shown, json!({"cache": "f16", "parallel": 8, "share": 0.9}));
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_or_unknown_is_named_with_what_is_accepted() {
+    fn an_argument_out_of_range_or_unknown_is_named_with_what_is_accepted() {
         for (asks, pointer, detail) in [
             (
                 json!({"parallel": 65}),
@@ -319,7 +319,7 @@ mod tests {
             (
                 json!({"a/b": 1}),
                 "/engine_arguments/a~1b",
-                "is no argument of the engine \"llama-server\"; accepted are cache, parallel, share",
+                "is not an argument of the engine \"llama-server\"; accepted are cache, parallel, share",
             ),
         ] {
             let problems = server().arguments(&asked(asks)).unwrap_err();

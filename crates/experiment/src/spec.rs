@@ -8,7 +8,7 @@ use super::{Load, ReplayLoad, Requirements, Spec};
 use joulemark_measurement::EosHandling;
 
 impl Spec {
-    /// What a node must have to run it.
+    /// Returns what a node must have to run the experiment.
     pub fn requirements(&self) -> Requirements {
         Requirements {
             model_name: self.model_name.clone(),
@@ -16,7 +16,7 @@ impl Spec {
             device: self.device,
             num_processes: self.num_processes,
             gpus: self.gpus.clone(),
-            // A spec of before there was a count names its GPUs.
+            // Specs from before this field was added name their GPUs.
             gpu_count: self.gpu_count.max(self.gpus.len() as u32),
             isolation: self.isolation,
             node: self.node.clone(),
@@ -29,14 +29,14 @@ impl Spec {
         }
     }
 
-    /// The rank's own GPUs: an equal, contiguous part of the list.
+    /// Returns the GPUs of a rank: an equal, contiguous part of the list.
     pub fn gpus_of_rank(&self, rank: u32) -> &[String] {
         let per_rank = self.gpus.len() / self.num_processes as usize;
         &self.gpus[rank as usize * per_rank..(rank as usize + 1) * per_rank]
     }
 
-    /// Returns the spec as workers get it, with the lines of its file where it has one. Lines that are plain texts become
-    /// `prompts`, which every engine knows.
+    /// Returns the spec as workers get it, with the lines of its file where it has one. Lines that are plain texts
+    /// become `prompts`, which every engine supports.
     pub fn for_workers(mut self, of_file: Vec<PromptLine>) -> Self {
         if self.prompt_source.is_some() || !of_file.is_empty() {
             self.prompt_lines = of_file;
@@ -48,27 +48,27 @@ impl Spec {
         self
     }
 
-    /// Tells whether power limits or clocks of its GPUs are to be set.
+    /// Returns whether power limits or clocks of the GPUs are to be set.
     pub fn sets_power(&self) -> bool {
         self.power_limit_w.is_some() || self.gpu_clock_mhz.is_some() || self.memory_clock_mhz.is_some()
     }
 
-    /// Returns the load whose file has its prompts.
+    /// Returns the load whose file contains the prompts; `None` where there is none.
     pub fn replayed_prompts(&self) -> Option<&ReplayLoad> {
         self.load.as_ref()?.replay().filter(|replay| replay.has_prompts)
     }
 
-    /// Tells whether its prompts are those of a file, which answers name by its hash.
+    /// Returns whether the prompts come from a file, which answers identify by its hash.
     pub fn has_prompts_of_a_file(&self) -> bool {
         self.prompt_source.is_some() || self.replayed_prompts().is_some()
     }
 
-    /// Tells whether requests come at their own times, whatever the engine does: they run in no waves.
+    /// Returns whether requests arrive at their own times, whatever the engine does, and so do not run in waves.
     pub fn is_open_load(&self) -> bool {
         self.load.as_ref().is_some_and(Load::comes_by_itself)
     }
 
-    /// Returns how many requests of a load that is closed a rank has in flight; those left over go to the first ranks.
+    /// Returns the number of requests that a rank has in flight. A closed load's remainder goes to the first ranks.
     pub fn concurrency_of_rank(&self, rank: u32) -> u32 {
         match &self.load {
             Some(Load::Closed { closed }) => {
@@ -78,7 +78,7 @@ impl Spec {
         }
     }
 
-    /// Returns the JSON pointer to the field that has its prompts.
+    /// Returns the JSON pointer to the field that contains the prompts.
     pub fn prompts_pointer(&self) -> &'static str {
         if self.replayed_prompts().is_some() {
             return "/load/replay/file";
@@ -90,7 +90,7 @@ impl Spec {
         }
     }
 
-    /// Returns how many tokens the prompt of an index may have for an answer.
+    /// Returns the maximum number of output tokens of the prompt at `index`.
     pub fn max_output_tokens_of(&self, index: u32) -> u32 {
         let line = self.prompt_lines.get(index as usize);
         let own = line.and_then(|line| line.max_output_tokens);
@@ -98,7 +98,7 @@ impl Spec {
             .unwrap_or(self.max_output_tokens)
     }
 
-    /// Returns how an engine in a worker's own process treats the end of a sequence.
+    /// Returns how an engine in the worker's process treats end-of-sequence tokens.
     pub fn eos_in_process(&self) -> EosHandling {
         if self.draws_output_tokens() {
             return EosHandling::Ignored;
@@ -112,12 +112,12 @@ impl Spec {
         }
     }
 
-    /// Returns how many tokens the answer to the prompt of an index has at least.
+    /// Returns the minimum number of output tokens of the prompt at `index`.
     pub fn min_output_tokens_of(&self, index: u32) -> u32 {
         self.drawn_output_tokens(index).unwrap_or(self.min_output_tokens)
     }
 
-    /// Tells whether each request has a number of output tokens that was drawn for it, and exactly so many.
+    /// Returns whether the exact number of output tokens is drawn for each request.
     pub fn draws_output_tokens(&self) -> bool {
         self.drawn_output_tokens(0).is_some()
     }
@@ -129,7 +129,7 @@ impl Spec {
         }
     }
 
-    /// Indices of the prompts that `rank` runs, of `prompt_count` in all.
+    /// Returns the indices of the prompts that `rank` runs, out of `prompt_count`.
     pub fn prompts_of_rank(&self, rank: u32, prompt_count: u32) -> StepBy<Range<u32>> {
         match self.distribution {
             Distribution::Replicate => (0..prompt_count).step_by(1),

@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// How far an experiment has come.
+/// State of an experiment.
 ///
-/// - `queued`: accepted, waiting for its devices
-/// - `starting`: devices leased; workers start and load the model
-/// - `warming_up`: unmeasured passes, then the loaded baseline
-/// - `measuring`: measured cycles run
-/// - `aggregating`: all cycles are measured; results are computed and stored
-/// - `completed`: the results are there
-/// - `failed`: `failure` says why
-/// - `cancelled`: its submitter or an admin stopped it
+/// - `queued`: accepted and waiting for its devices
+/// - `starting`: its devices are leased; workers start and load the model
+/// - `warming_up`: warm-up iterations, then the loaded baseline
+/// - `measuring`: measured cycles are running
+/// - `aggregating`: all cycles are measured; results are being computed and stored
+/// - `completed`: the results are available
+/// - `failed`: the experiment failed; `failure` explains why
+/// - `cancelled`: the submitter or an admin stopped it
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -28,6 +28,7 @@ pub enum State {
     Cancelled,
 }
 
+/// The error for a change of state that is not allowed.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("an experiment that is {from} cannot become {to}")]
 pub struct IllegalMove {
@@ -47,15 +48,17 @@ impl State {
         Self::Cancelled,
     ];
 
+    /// Returns whether the state is final.
     pub fn is_finished(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// A server has it.
+    /// Returns whether a server is running the experiment.
     pub fn is_running(self) -> bool {
         self != Self::Queued && !self.is_finished()
     }
 
+    /// Returns the state's name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -69,20 +72,20 @@ impl State {
         }
     }
 
-    /// `to`, if an experiment may go there from here.
+    /// Returns `to` where an experiment may change to it from this state.
     ///
     /// # Errors
-    /// [`IllegalMove`] for every other pair; a finished experiment never moves again.
+    /// Returns [`IllegalMove`] for every other pair; a finished experiment never changes its state again.
     pub fn advance(self, to: Self) -> Result<Self, IllegalMove> {
         let allowed = match (self, to) {
             (from, Self::Failed | Self::Cancelled) => !from.is_finished(),
-            // A server that died leaves its experiments behind; they go back to the queue.
+            // When a server dies, its experiments go back to the queue.
             (from, Self::Queued) => !from.is_finished() && from != Self::Queued,
             (Self::Queued, Self::Starting)
             | (Self::Starting, Self::WarmingUp)
             | (Self::WarmingUp, Self::Measuring)
             | (Self::Measuring, Self::Aggregating) => true,
-            // What was stored of the way may lag behind a run that went on while the database was away.
+            // While the database is away a run goes on, so that the stored state may lag behind.
             (from, Self::Completed) => from.is_running(),
             _ => false,
         };
@@ -100,7 +103,7 @@ impl fmt::Display for State {
     }
 }
 
-/// A text that is no state: ask for another.
+/// The error for a text that is not a state.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} is not a state", quoted(.0))]
 pub struct NotAState(String);
@@ -116,13 +119,13 @@ impl FromStr for State {
     }
 }
 
-/// Why an experiment failed, for a script to branch on.
+/// Reason of a failure, for scripts to branch on.
 ///
-/// - `worker_killed`: the worker process ended by a signal, e.g. SIGKILL by the kernel's out-of-memory killer
-/// - `worker_exited`: the worker process ended by itself before it was done
-/// - `worker_error`: the worker said why it cannot go on, e.g. the model does not load
-/// - `worker_hung`: nothing was heard from the worker before its deadline
-/// - `interrupted`: the server crashed in its own work on the experiment, as often as attempts are allowed
+/// - `worker_killed`: a signal ended the worker process, such as SIGKILL by the kernel's out-of-memory killer
+/// - `worker_exited`: the worker process exited before it had finished
+/// - `worker_error`: the worker reported an error, such as a model that does not load
+/// - `worker_hung`: the worker reported nothing before its deadline
+/// - `interrupted`: the server crashed while it worked on the experiment, as many times as attempts are allowed
 /// - `timeout`: the experiment ran longer than the server's limit
 /// - `server_error`: the server could not start the worker or handle its result
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -148,6 +151,7 @@ impl FailureReason {
         Self::ServerError,
     ];
 
+    /// Returns the reason's name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WorkerKilled => "worker_killed",
@@ -161,28 +165,29 @@ impl FailureReason {
     }
 }
 
-/// What is kept of a failure.
+/// The stored description of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     pub reason: FailureReason,
-    /// What happened, in a sentence.
+    /// What happened, in one sentence.
     pub message: String,
-    /// Rank of the worker that failed first; null when no worker is to blame.
+    /// Rank of the worker that failed first; null where no worker caused the failure.
     pub rank: Option<u32>,
-    /// What the worker was at, e.g. `loading the model`; null when no worker is to blame, and of earlier versions' failures.
+    /// What the worker was doing, such as `loading the model`; null where no worker caused the failure, and in failures
+    /// of earlier versions.
     #[serde(default)]
     pub phase: Option<String>,
-    /// Name of the signal that ended the worker, e.g. `SIGKILL`.
+    /// Name of the signal that ended the worker, such as `SIGKILL`.
     pub signal: Option<String>,
     /// Exit code of the worker.
     pub exit_code: Option<i32>,
-    /// The last lines of what the worker printed.
+    /// Last lines of the worker's output.
     pub log_tail: Vec<String>,
 }
 
 impl Failure {
-    /// Returns what somebody is told who may not read the prompts: reason, rank and phase. All else comes from a worker,
-    /// or from work on the experiment, and may quote a prompt.
+    /// Returns what readers may see who may not read the prompts: reason, rank and phase. Everything else comes from a
+    /// worker or from work on the experiment, and may quote a prompt.
     pub fn without_quotes(&self) -> Self {
         let rank = self.rank.map_or_else(String::new, |rank| format!(" in rank {rank}"));
         let phase = self
@@ -192,7 +197,7 @@ impl Failure {
         let reason = self.reason.as_str();
         Self {
             reason: self.reason,
-            message: format!("{reason}{rank}{phase}; the rest is withheld, as the prompts are"),
+            message: format!("{reason}{rank}{phase}; details are withheld, as the prompts are"),
             rank: self.rank,
             phase: self.phase.clone(),
             signal: None,
@@ -201,7 +206,7 @@ impl Failure {
         }
     }
 
-    /// One that no worker is to blame for.
+    /// Returns a failure that no worker caused.
     pub fn of_server(reason: FailureReason, message: String) -> Self {
         Self {
             reason,
@@ -229,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_from_queue_to_completion_has_one_path_that_only_the_end_may_cut_short() {
+    fn the_path_to_completion_has_one_order_and_only_its_end_may_be_reached_early() {
         let path = &State::ALL[..6];
         for (i, &from) in path.iter().enumerate() {
             for (j, &to) in path.iter().enumerate() {

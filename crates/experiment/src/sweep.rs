@@ -1,5 +1,5 @@
-//! One experiment many times over, with other values of some of its fields: what is asked for, and the points that come of it.
-//! Pure.
+//! Sweeps: an experiment that is run with several values of some of its fields. Reads the request and generates the
+//! points; no I/O.
 
 mod answer;
 mod goal;
@@ -17,23 +17,23 @@ pub use answer::{
 pub use goal::{Bound, Goal, GoalMethod};
 pub use points::{Placement, Point};
 
-/// Most experiments of one sweep.
+/// Maximum number of experiments of a sweep.
 pub const MAX_SWEEP_EXPERIMENTS: usize = 1000;
 const MAX_AXES: usize = 8;
-/// Of all experiments of one sweep, as they are stored: each has the base's prompts.
+/// Maximum size of all experiments of a sweep as they are stored, in bytes: each contains the base's prompts.
 const MAX_SWEEP_BYTES: usize = 64 << 20;
-/// Labels that a sweep gives its experiments.
+/// Labels that a sweep gives to its experiments.
 pub const SWEEP_LABEL: &str = "sweep";
 pub const SWEEP_POINT_LABEL: &str = "sweep_point";
-/// What no axis may set: a secret that the answer would show, and what a sweep sets itself.
+/// Fields that no axis may set: a secret, which the answer would show, and labels that the sweep sets itself.
 const NO_AXES: [&str; 3] = ["callback_url", "labels.sweep", "labels.sweep_point"];
-/// Axes whose values are texts that others may not see.
+/// Axes whose values are texts, which other users may not see.
 const TEXT_AXES: [&str; 2] = ["prompts", "prompt_lines"];
 
-/// How the values of several axes go together.
+/// The combination of the values of several axes.
 ///
-/// - `grid`: each value of one with each of all others
-/// - `zip`: the first of each, then the second of each: all axes are equally long
+/// - `grid`: every combination of the values
+/// - `zip`: the first values of all axes, then the second values and so on; all axes have the same length
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepMode {
@@ -44,8 +44,8 @@ pub enum SweepMode {
 
 /// The order in which a sweep's experiments are queued.
 ///
-/// - `interleaved`: every point once, then every point again: what drifts hits all points alike
-/// - `random`: all experiments as `seed` shuffles them
+/// - `interleaved`: every point once, then every point again, so that drift affects all points equally
+/// - `random`: all experiments in the order that `seed` gives
 /// - `sequential`: one point after the other, each with all its repeats
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -59,32 +59,33 @@ pub enum SweepOrder {
 /// A sweep as it is submitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SweepRequest {
-    /// The experiment, as `POST /v1/experiments` takes it; the axes' fields may be left out.
+    /// The experiment, as `POST /v1/experiments` accepts it; fields that axes set may be left out.
     #[schema(value_type = Object, example = json!({"model_name": "smollm2.gguf", "prompts": {"dataset": "short-32", "count": 4}}))]
     pub base: Value,
-    /// Fields of the experiment with the values that each is to have, up to 8; dots lead to what is within a field
-    /// (`decoder.temperature`). Left out or empty, there is one point.
+    /// Up to 8 fields of the experiment, each with the values to try. Dots lead to a field within a field
+    /// (`decoder.temperature`). Left out or empty, the sweep has one point.
     #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, Vec<Value>>, example = json!({"num_processes": [1, 2], "max_output_tokens": [32, 64]}))]
     pub axes: Map<String, Value>,
-    /// How values go together. Default `grid`.
+    /// How values are combined. Default `grid`.
     #[serde(default)]
     pub mode: SweepMode,
-    /// The order of the experiments. Default `interleaved`.
+    /// Order of the experiments. Default `interleaved`.
     #[serde(default)]
     pub order: SweepOrder,
-    /// How often each point is run, 1 to 1000. Default 1.
+    /// Number of runs of each point, 1 to 1000. Default 1.
     #[serde(default = "one")]
     #[schema(minimum = 1, maximum = 1000)]
     pub repeats: u32,
     /// Seed of the order `random`. Default 0.
     #[serde(default)]
     pub seed: u64,
-    /// What to look for among the points; left out, all of them are run.
+    /// What to search for among the points; left out, all points are run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
 }
 
+/// Returns the default of `repeats`.
 fn one() -> u32 {
     1
 }
@@ -92,10 +93,10 @@ fn one() -> u32 {
 impl SweepRequest {
     const NAMES: [&str; 7] = ["base", "axes", "mode", "order", "repeats", "seed", "goal"];
 
-    /// Reads a submission of a sweep, defaults filled in. Its experiments are checked one by one, each as one of its own.
+    /// Reads a sweep and fills in the defaults. Its experiments are checked later, each like a single submission.
     ///
     /// # Errors
-    /// Every problem found, each with a pointer to its field.
+    /// Returns every problem that was found, each with a pointer to its field.
     pub fn read(document: &Value) -> Result<Self, Vec<FieldProblem>> {
         let Some(object) = document.as_object() else {
             let detail = format!(
@@ -108,7 +109,7 @@ impl SweepRequest {
         let mut fields = Fields::new(object, "", &Self::NAMES, &mut problems);
         let base = fields.object("base", "an experiment, an object").cloned();
         if fields.value("base").is_none() {
-            fields.problem("base", "is required: the experiment that is swept, an object");
+            fields.problem("base", "is required: the experiment to sweep, an object");
         }
         let axes = fields.object("axes", "an object of fields, each with an array of values");
         let axes = axes.cloned().unwrap_or_default();
@@ -131,7 +132,7 @@ impl SweepRequest {
             return Err(vec![FieldProblem::new(
                 "/axes",
                 format!(
-                    "makes {} points, which are {experiments} experiments with {} repeats; accepted are up to \
+                    "gives {} points, which are {experiments} experiments with {} repeats; accepted are at most \
                      {MAX_SWEEP_EXPERIMENTS}",
                     sweep.point_count(),
                     sweep.repeats
@@ -142,7 +143,7 @@ impl SweepRequest {
         Ok(sweep)
     }
 
-    /// Checks that the experiments together are not too large, before any is made.
+    /// Checks the size of all experiments together before any is created.
     fn check_bytes(&self, experiments: usize) -> Result<(), Vec<FieldProblem>> {
         let largest = |values: &Value| {
             let lengths = values
@@ -158,13 +159,14 @@ impl SweepRequest {
             return Ok(());
         }
         let detail = format!(
-            "is {of_one} bytes with its axes' values, and {bytes} in {experiments} experiments; accepted are up to \
-             {MAX_SWEEP_BYTES}: a set of prompts, or a file of the server (prompt_source), takes none"
+            "is {of_one} bytes with the axes' values, and {bytes} in {experiments} experiments; accepted are at most \
+             {MAX_SWEEP_BYTES}: a built-in set of prompts, or a file on the server (prompt_source), needs no space"
         );
         Err(vec![FieldProblem::new("/base", detail)])
     }
 
-    /// Returns the values of the only axis by point, from the least on, where there is one axis and all its values are numbers.
+    /// Returns the values of the axis with their points, in ascending order; `None` unless there is one axis with only
+    /// numbers.
     pub fn numeric_axis(&self) -> Option<Vec<(u32, f64)>> {
         let mut axes = self.axes.values();
         let (Some(values), None) = (axes.next(), axes.next()) else {
@@ -176,8 +178,8 @@ impl SweepRequest {
         Some(values)
     }
 
-    /// Returns it as it is stored and shown: without the experiment, and without texts among the axes' values, which the
-    /// experiments have and others may not see.
+    /// Returns the sweep as it is stored and shown: without the experiment, and without texts among the axes' values,
+    /// which other users may not see.
     #[must_use]
     pub fn without_texts(&self) -> Self {
         let mut shown = Self {
@@ -196,7 +198,7 @@ impl SweepRequest {
         shown
     }
 
-    /// Returns how many points the axes make.
+    /// Returns the number of points.
     pub fn point_count(&self) -> usize {
         let lengths = self.axes.values().map(|values| values.as_array().map_or(0, Vec::len));
         match self.mode {
@@ -206,42 +208,44 @@ impl SweepRequest {
     }
 }
 
-/// Fewer values are as quickly run as looked through.
-const FEWEST_TO_BISECT: usize = 4;
+/// Minimum number of values for a bisection; with fewer, it saves no runs.
+const MIN_VALUES_TO_BISECT: usize = 4;
 
+/// Notes the problems of the goal.
 fn check_goal(sweep: &SweepRequest, fields: &mut Fields<'_>) {
     let Some(goal) = &sweep.goal else { return };
     if goal.method == GoalMethod::Bisection && sweep.numeric_axis().is_none() {
         fields.problem_at(
             "goal/method",
-            "is bisection, which goes along one axis; accepted are then axes with one field whose values are numbers",
+            "is bisection, which needs a single axis; accepted is one field in axes, with numbers as values",
         );
     }
     if sweep.base.get("callback_url").is_some_and(|url| !url.is_null()) {
-        let detail = "is given with a goal, whose experiments are not known beforehand; accepted is none";
+        let detail = "is given together with a goal, which decides later which experiments are run; leave it out";
         fields.problem_at("base/callback_url", detail);
     }
 }
 
 impl SweepRequest {
-    /// Returns how its goal is looked for; `None` without one.
+    /// Returns how the goal is searched for; `None` without one.
     pub fn search_method(&self) -> Option<SearchMethod> {
         let goal = self.goal.as_ref()?;
         let values = self.numeric_axis().map_or(0, |values| values.len());
         Some(match goal.method {
             GoalMethod::Grid => SearchMethod::Grid,
             GoalMethod::Bisection => SearchMethod::Bisection,
-            GoalMethod::Auto if values >= FEWEST_TO_BISECT => SearchMethod::Bisection,
+            GoalMethod::Auto if values >= MIN_VALUES_TO_BISECT => SearchMethod::Bisection,
             GoalMethod::Auto => SearchMethod::Grid,
         })
     }
 }
 
+/// Notes the problems of the axes.
 fn check_axes(sweep: &SweepRequest, fields: &mut Fields<'_>) {
     if sweep.axes.len() > MAX_AXES {
         fields.problem(
             "axes",
-            format!("has {} axes; accepted are up to {MAX_AXES}", sweep.axes.len()),
+            format!("has {} axes; accepted are at most {MAX_AXES}", sweep.axes.len()),
         );
     }
     let mut first: Option<usize> = None;
@@ -257,32 +261,32 @@ fn check_axes(sweep: &SweepRequest, fields: &mut Fields<'_>) {
         if name.is_empty() || name.split('.').any(str::is_empty) {
             fields.problem_at(
                 &path,
-                "is no field; accepted are names of an experiment's fields, with dots for what is within",
+                "is not a field; accepted are names of an experiment's fields, with dots before fields within them",
             );
         }
         if let Some(taken) = NO_AXES.iter().find(|taken| *taken == name) {
             fields.problem_at(
                 &path,
-                format!("is {taken}, which is the same for all of a sweep; accepted is another field"),
+                format!("is {taken}, which is the same for all experiments of a sweep; accepted is another field"),
             );
         }
         let other = sweep.axes.keys().find(|other| other.starts_with(&format!("{name}.")));
         if let Some(other) = other {
             fields.problem_at(
                 &path,
-                format!("sets the whole of which {other} sets a part; accepted is one of both"),
+                format!("contains {other}, which is another axis; accepted is only one of the two"),
             );
         }
         let twice = values
             .iter()
             .enumerate()
             .find(|(place, value)| values[..*place].contains(value));
-        // Side by side a value may go with several of another axis.
+        // With `zip`, a value may be combined with several values of another axis.
         if let Some((place, value)) = twice.filter(|_| sweep.mode == SweepMode::Grid) {
             fields.problem_at(
                 &format!("{path}/{place}"),
                 format!(
-                    "is {} a second time; accepted are values that differ (repeats runs a point again)",
+                    "is {}, which occurs before; accepted are different values (to run a point again, set repeats)",
                     brief(value)
                 ),
             );
@@ -290,7 +294,7 @@ fn check_axes(sweep: &SweepRequest, fields: &mut Fields<'_>) {
         let length = *first.get_or_insert(values.len());
         if sweep.mode == SweepMode::Zip && values.len() != length {
             let detail = format!(
-                "has {} values; accepted are {length}, as of the first axis: mode is zip",
+                "has {} values; accepted are {length}, as for the first axis, since mode is zip",
                 values.len()
             );
             fields.problem_at(&path, detail);
@@ -338,7 +342,7 @@ mod tests {
             (
                 json!({"base": {}, "axes": {"a": [{}], "a.b": [1]}}),
                 "/axes/a",
-                "one of both",
+                "only one of the two",
             ),
             (
                 json!({"base": {}, "axes": {"a": [1], "b": [1, 2]}, "mode": "zip"}),
@@ -350,7 +354,7 @@ mod tests {
             (
                 json!({"base": {}, "axes": {"a": [1, 2, 3]}, "repeats": 334}),
                 "/axes",
-                "up to 1000",
+                "at most 1000",
             ),
         ] {
             let found = problems(&document);

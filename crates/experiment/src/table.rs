@@ -1,5 +1,5 @@
-//! What one entry of a table of fields means: how the field is read and bounded, its default, and how it is shown. The
-//! tables are in `submission.rs` and `decoder.rs`; this knows none of their fields.
+//! The macro that makes a request and a spec from a table of fields, and how a field of each type is read and bounded.
+//! The tables themselves are in `submission.rs`, and in the files of the nested objects.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,18 +8,18 @@ use utoipa::PartialSchema;
 use super::field::Fields;
 use super::other_words;
 
-/// One field as a spec of type `S` shows it.
+/// One field of a spec of type `S`.
 #[derive(Debug)]
 pub struct Field<S> {
     pub name: &'static str,
     pub kind: Kind,
-    /// One line for the column of an export; `None` where the export has a place of its own for the field.
+    /// Description of the field's column in an export; `None` where the export writes the field in another way.
     pub about: Option<&'static str>,
-    /// Returns the value as the API shows it.
+    /// Returns the field's value as the API shows it.
     pub value: fn(&S) -> Value,
 }
 
-/// What the values of a field are.
+/// Type of a field's values, for the column of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Count,
@@ -30,7 +30,7 @@ pub enum Kind {
     Document,
 }
 
-/// The limits of a field, named as the API's description names them.
+/// Limits of a field, named as in OpenAPI.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub minimum: Option<f64>,
@@ -48,18 +48,18 @@ impl Bounds {
     };
 }
 
-/// A type that a field of a submission may have.
-pub trait Asked: Sized {
+/// A type of a submission's field.
+pub trait FieldType: Sized {
     const KIND: Kind;
 
-    /// Reads the field; `None` where it is absent, or after noting a problem.
+    /// Reads the field. Returns `None` where it is absent or bad; a bad one is noted as a problem.
     fn read(fields: &mut Fields<'_>, name: &str, bounds: &Bounds) -> Option<Self>;
 }
 
-/// An enum whose words are accepted as its description lists them.
+/// An enum that accepts exactly the words of its OpenAPI description.
 pub trait Choice: PartialSchema + DeserializeOwned {}
 
-impl<T: Choice> Asked for T {
+impl<T: Choice> FieldType for T {
     const KIND: Kind = Kind::Text;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -67,7 +67,7 @@ impl<T: Choice> Asked for T {
     }
 }
 
-impl Asked for bool {
+impl FieldType for bool {
     const KIND: Kind = Kind::Boolean;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
@@ -75,7 +75,7 @@ impl Asked for bool {
     }
 }
 
-impl Asked for u32 {
+impl FieldType for u32 {
     const KIND: Kind = Kind::Count;
 
     fn read(fields: &mut Fields<'_>, name: &str, bounds: &Bounds) -> Option<Self> {
@@ -85,7 +85,7 @@ impl Asked for u32 {
     }
 }
 
-impl Asked for u64 {
+impl FieldType for u64 {
     const KIND: Kind = Kind::Count;
 
     fn read(fields: &mut Fields<'_>, name: &str, bounds: &Bounds) -> Option<Self> {
@@ -95,7 +95,7 @@ impl Asked for u64 {
     }
 }
 
-impl Asked for i32 {
+impl FieldType for i32 {
     const KIND: Kind = Kind::Whole;
 
     fn read(fields: &mut Fields<'_>, name: &str, bounds: &Bounds) -> Option<Self> {
@@ -105,7 +105,7 @@ impl Asked for i32 {
     }
 }
 
-impl Asked for f64 {
+impl FieldType for f64 {
     const KIND: Kind = Kind::Number;
 
     fn read(fields: &mut Fields<'_>, name: &str, bounds: &Bounds) -> Option<Self> {
@@ -120,7 +120,7 @@ impl Asked for f64 {
     }
 }
 
-impl Asked for String {
+impl FieldType for String {
     const KIND: Kind = Kind::Text;
 
     fn read(fields: &mut Fields<'_>, name: &str, bounds: &Bounds) -> Option<Self> {
@@ -128,7 +128,8 @@ impl Asked for String {
     }
 }
 
-/// Reads an object whose fields are a table of their own, noting what is wrong. `also` stands behind what is accepted.
+/// Reads an object whose fields are a table of their own, and notes all problems. `also` is appended to what is
+/// accepted.
 pub(crate) fn nested<T>(
     fields: &mut Fields<'_>,
     name: &str,
@@ -141,21 +142,21 @@ pub(crate) fn nested<T>(
     Some(read_all(&mut Fields::of_any_keys(object, base, fields.problems())))
 }
 
-/// Makes a request and its spec from a table of fields, one entry each:
+/// Defines a request and its spec from a table with one entry for each field:
 ///
 /// ```text
-/// /// What a request's description says of it.
+/// /// Description of the request's field.
 /// name: Type [minimum = 1, maximum = 9] =>
-///     /// What a spec's description says of it.
-///     Type in the spec = default, "What its column says of it.";
+///     /// Description of the spec's field.
+///     Type in the spec = default, "Description of the column.";
 /// ```
 ///
-/// - The bounds are those that `#[schema(…)]` takes; without any the type alone decides.
-/// - `as function` in their place reads a field that its type does not say enough of.
-/// - A field that is unknown by default is an `Option` in the spec, and its default `None`.
-/// - Without a default the value is the field of the same name of the type behind the spec's name.
-/// - Without a line for the column the export has a place of its own for it; without `=>` the spec does not have it.
-/// - A spec that an earlier version stored lacks a new field: give that `#[serde(default)]` beside the spec's line.
+/// - The bounds are those of `#[schema(…)]`; without bounds any value of the type is accepted.
+/// - `as function` in their place reads the field with that function.
+/// - A field that may be unknown is an `Option` in the spec with the default `None`.
+/// - Without a default, the value is the field of the same name of the type behind the spec's name.
+/// - Without a description of the column, the export writes the field in another way; without `=>` the spec lacks it.
+/// - Specs that earlier versions stored lack a new field: give it `#[serde(default)]` above the spec's line.
 macro_rules! fields {
     (
         $(#[$of_request:meta])*
@@ -179,23 +180,23 @@ macro_rules! fields {
         }
 
         impl $Request {
-            /// Every field, in the order of the table.
+            /// Names of all fields, in the order of the table.
             pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
-            /// Returns every field in the order of the table, with its default as a submission may have it; null where that follows
-            /// from more than the field.
+            /// Returns every field in the order of the table with its default as a submission would write it; JSON null
+            /// where the default depends on more than the field.
             pub(crate) fn defaults() -> Vec<(&'static str, serde_json::Value)> {
                 vec![$((stringify!($name), fields!(@shown $($Shown $(, $default)?)?)),)+]
             }
 
-            /// Reads every field in the order of the table, noting what is wrong.
+            /// Reads every field in the order of the table and notes all problems.
             pub(crate) fn read_all(fields: &mut $crate::field::Fields<'_>) -> Self {
                 Self {
                     $($name: fields!(@read fields, stringify!($name), [$($($bounds)+)?] $(as $read)?),)+
                 }
             }
 
-            /// Fills in the defaults.
+            /// Fills in the defaults and returns the spec.
             pub fn filled(self $(, resolved: $Resolved)?) -> $Spec {
                 $Spec {
                     $($($name: fields!(@filled self.$name, resolved.$name, $Shown $(, $default)?),)?)+
@@ -208,7 +209,7 @@ macro_rules! fields {
             pub const FIELDS: &'static [$crate::table::Field<Self>] = &[
                 $($($crate::table::Field {
                     name: stringify!($name),
-                    kind: <$Type as $crate::table::Asked>::KIND,
+                    kind: <$Type as $crate::table::FieldType>::KIND,
                     about: fields!(@about $($($about)?)?),
                     value: |spec| serde_json::to_value::<&$Shown>(&spec.$name).unwrap_or_default(),
                 },)?)+
@@ -217,7 +218,7 @@ macro_rules! fields {
     };
     (@read $fields:ident, $name:expr, [$($bound:ident = $limit:expr),*]) => {{
         let bounds = $crate::table::Bounds { $($bound: Some($limit as f64),)* ..$crate::table::Bounds::NONE };
-        $crate::table::Asked::read($fields, $name, &bounds)
+        $crate::table::FieldType::read($fields, $name, &bounds)
     }};
     (@read $fields:ident, $name:expr, [] as $read:path) => { $read($fields, $name) };
     (@filled $asked:expr, $resolved:expr, $Shown:ty) => { $resolved };

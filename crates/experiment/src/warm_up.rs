@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::field::{FieldProblem, Fields};
-use super::table::{Asked, Bounds, Choice, Kind, fields, nested};
+use super::table::{Bounds, Choice, FieldType, Kind, fields, nested};
 
-/// When a rank is warm.
+/// The condition under which a rank is warm.
 ///
-/// - `steady`: when its last iterations took about the same time
+/// - `steady`: the durations of its last iterations are about equal
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Until {
@@ -17,41 +17,42 @@ pub enum Until {
 impl Choice for Until {}
 
 fields! {
-    /// Warm up until iterations are alike, beside `warmup_iterations`, which is then the least number of them. Each runs the
-    /// rank's first `batch_size` prompts.
+    /// Repeat warm-up iterations until their durations are stable. `warmup_iterations` is then their minimum number.
+    /// Each iteration runs the rank's first `batch_size` prompts.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     #[schema(example = json!({"until": "steady", "cv": 0.05, "window": 5, "max_iterations": 50}))]
     pub struct WarmUpRequest;
-    /// Until when a rank is warmed up.
+    /// The condition that ends the warm-up of a rank.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct WarmUp;
 
-    /// Default `steady`.
+    /// The condition to wait for. Default `steady`.
     until: Until =>
-        Until = Until::Steady, "When a rank is warm.";
+        /// The condition to wait for.
+        Until = Until::Steady, "The condition to wait for.";
 
-    /// The coefficient of variation that the last `window` iterations may have. Default 0.05.
+    /// Maximum coefficient of variation of the durations of the last `window` iterations. Default 0.05.
     cv: f64 [exclusive_minimum = 0, maximum = 1] =>
-        /// The coefficient of variation that the last iterations may have.
-        f64 = 0.05, "Coefficient of variation of the last iterations.";
+        /// Maximum coefficient of variation of the durations of the last iterations.
+        f64 = 0.05, "Maximum coefficient of variation of the last iterations.";
 
-    /// How many of the last iterations are looked at. Default 5.
+    /// Number of last iterations that are compared. Default 5.
     window: u32 [minimum = 2, maximum = 100] =>
-        /// How many of the last iterations are looked at.
-        u32 = 5, "Last iterations that are looked at.";
+        /// Number of last iterations that are compared.
+        u32 = 5, "Number of last iterations that are compared.";
 
-    /// With so many it ends, steady or not, and the result says so. Default 50.
+    /// Maximum number of iterations. After that the warm-up ends anyway, and the result says so. Default 50.
     max_iterations: u32 [minimum = 1, maximum = 1000] =>
-        /// With so many it ends, steady or not.
-        u32 = 50, "Most iterations.";
+        /// Maximum number of iterations.
+        u32 = 50, "Maximum number of iterations.";
 }
 
-impl Asked for WarmUpRequest {
+impl FieldType for WarmUpRequest {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
-        let also = "; a number of iterations is warmup_iterations";
+        let also = "; for a fixed number of iterations use warmup_iterations";
         nested(fields, name, (Self::NAMES, also), Self::read_all)
     }
 }
@@ -63,7 +64,7 @@ impl From<WarmUpRequest> for Option<WarmUp> {
 }
 
 impl WarmUp {
-    /// Says what is wrong beside `warmup_iterations`, the least number of iterations.
+    /// Returns the problem of `max_iterations` together with `warmup_iterations`, which is `least`.
     pub(crate) fn problem(&self, least: u32) -> Option<FieldProblem> {
         let needed = least.max(self.window);
         (self.max_iterations < needed).then(|| {
@@ -75,7 +76,7 @@ impl WarmUp {
         })
     }
 
-    /// Tells whether the last iterations took about the same time.
+    /// Returns whether the durations of the last iterations are about equal.
     pub fn is_steady(&self, took_sec: &[f64]) -> bool {
         let Some(first) = took_sec.len().checked_sub(self.window as usize) else {
             return false;
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_steady_once_the_last_ones_are_alike() {
+    fn it_is_steady_when_the_last_iterations_are_about_equal() {
         let warm_up = WarmUpRequest {
             window: Some(3),
             ..WarmUpRequest::default()

@@ -1,9 +1,10 @@
-//! What reading many streams costs the generator of load, and how late it reads; a minute:
+//! Measures the CPU time of reading many streams, and how late they are read; takes a minute:
 //!
 //!     cargo bench -p joulemark-openai --bench streams              # 256 streams at 100 tokens/s each
 //!     cargo bench -p joulemark-openai --bench streams -- 64 200    # another number of streams, another rate
 //!
-//! The generator has one thread, as a worker has, and the emitter another: only the generator's CPU time is counted.
+//! The generator of the load has one thread, as in a worker, and the emitter another: only the generator's CPU time is
+//! counted.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -17,10 +18,10 @@ use tokio::task::JoinSet;
 
 const STREAMS: usize = 256;
 const TOKENS_PER_SEC: f64 = 100.0;
-/// Long enough for the CPU time of connecting to count for little.
+/// Long enough that the CPU time of connecting does not matter.
 const WINDOW_SEC: f64 = 10.0;
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// What the generator may take, in cores.
+/// Maximum CPU time of the generator, in cores.
 const MAX_CORES: f64 = 0.5;
 
 fn main() {
@@ -51,7 +52,7 @@ fn measure(what: &str, extras: Extras, streams: usize, rate: f64) {
         between: Duration::from_secs_f64(1.0 / rate),
         ..Speaker::new(Dialect::Vllm)
     };
-    // Put together once: the emitter is to be on time.
+    // Prepared once, so that the emitter is on time.
     let steps = OnceLock::new();
     let emitter = Emitter::start(move |asked| steps.get_or_init(|| speaker.answer(asked)).clone());
     let max_tokens = (WINDOW_SEC * rate) as u32;
@@ -61,7 +62,7 @@ fn measure(what: &str, extras: Extras, streams: usize, rate: f64) {
     let (window_sec, busy_sec) = (Monotonic::now().sec_since(begin), thread_cpu_sec() - busy);
     let tokens: usize = answers.iter().map(|(_, answer)| answer.chunks.len()).sum();
     let token_sec = busy_sec / tokens as f64;
-    // An emitter that is late, as on a busy host, spares the generator work: its cost is that of the rate asked for.
+    // A late emitter, as on a busy host, saves the generator work, so that its cost is scaled to the requested rate.
     let cores = token_sec * streams as f64 * rate;
     let written = runtime.block_on(emitter.written(streams));
     let of_kernel: Vec<_> = answers.iter().flat_map(|(_, answer)| &answer.chunks).collect();
@@ -81,7 +82,7 @@ fn measure(what: &str, extras: Extras, streams: usize, rate: f64) {
     );
 }
 
-/// Returns the CPU time of this thread, which is the generator's alone.
+/// Returns the CPU time of this thread, which is that of the generator.
 fn thread_cpu_sec() -> f64 {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has it");
     Duration::from(time).as_secs_f64()
@@ -108,7 +109,7 @@ async fn ask_all(client: &Client, extras: Extras, streams: usize, max_tokens: u3
     asking.join_all().await
 }
 
-/// Returns the time from each write of the emitter to its reading.
+/// Returns the times from each write of the emitter to the read.
 fn lags_sec(answers: &[(usize, Answer)], written: &[Written]) -> Vec<f64> {
     let of = |stream: usize| written.iter().find(|written| written.asked.body["seed"] == stream);
     let lags = answers.iter().flat_map(|(stream, answer)| {

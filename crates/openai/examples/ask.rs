@@ -1,4 +1,4 @@
-//! Asks a server for some tokens and says when they came: `cargo run -p joulemark-openai --example ask URL`.
+//! Asks a server for some tokens and prints when they arrived: `cargo run -p joulemark-openai --example ask URL`.
 
 use std::time::Duration;
 

@@ -2,59 +2,60 @@ use joulemark_measurement::clock::Monotonic;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::chunk::{self, Counts, Said};
+use crate::chunk::{self, Counts, ParsedObject};
 use crate::connection::ReadTime;
 use crate::event_stream::{Event, EventStream};
 use crate::failure::{Failure, FailureReason};
 use crate::server_timings::ServerTimings;
 
-/// Ends an event stream, as OpenAI's API does.
+/// The data of the event that ends a stream in OpenAI's API.
 const DONE: &str = "[DONE]";
 
-/// The longest answer in one object, in bytes.
+/// Maximum size of an answer that is one JSON object, in bytes.
 const MAX_OBJECT_BYTES: usize = 64 << 20;
 
-/// The reason of an answer's end that was set by the request, not by the model.
+/// The finish reason of an answer that ended at the request's token limit.
 const LENGTH: &str = "length";
 
-/// A part of an answer that held tokens.
+/// A part of a streamed answer that contained tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chunk {
     /// When its bytes were read from the socket.
     pub at: Monotonic,
-    /// How long the last bytes that were read then had lain in the socket; `None` where the kernel does not say when they
-    /// arrived. Chunks that were read at once have one time, and the earlier ones had lain there for longer.
+    /// How long the last of these bytes had been in the socket; `None` where the kernel does not report arrival times.
+    /// Chunks that are read together have the same time, although the earlier ones had been there longer.
     pub read_lag_sec: Option<f64>,
-    /// How many tokens it held; `None` where the server counts at the end alone. A chunk is not a token.
+    /// Number of tokens in the chunk; `None` where the server only counts at the end. A chunk may hold any number of
+    /// tokens.
     pub tokens: Option<u32>,
 }
 
 /// A complete answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// When the request was handed to the connection, which was open by then.
+    /// When the request was handed to the connection, which was already open.
     pub sent_at: Monotonic,
-    /// When the first token of any kind was read; `None` where the server does not stream, or there was none.
+    /// When the first token of any kind was read; `None` where the server does not stream, or generated none.
     pub first_token_at: Option<Monotonic>,
-    /// When the first token was read that is not of the model's reasoning.
+    /// When the first token after the model's reasoning was read.
     pub first_answer_at: Option<Monotonic>,
-    /// When the last token was read; `None` as for the first. An end that the model chose is a token without text, which
-    /// servers count: it is the last one then.
+    /// When the last token was read; `None` like `first_token_at`. If the model chose to end the answer, its
+    /// end-of-sequence token is the last one: servers count it, though it has no text.
     pub last_token_at: Option<Monotonic>,
     /// When the last bytes of the answer were read.
     pub completed_at: Monotonic,
-    /// Tokens of the prompt, template included, by the server's count.
+    /// Number of prompt tokens by the server's count, including the chat template.
     pub input_tokens: Option<u32>,
-    /// Of them, those that the server's cache held.
+    /// Number of prompt tokens that were in the server's cache.
     pub cached_tokens: Option<u32>,
-    /// Generated tokens by the server's count, reasoning included.
+    /// Number of generated tokens by the server's count, including reasoning.
     pub output_tokens: Option<u32>,
     pub chunks: Vec<Chunk>,
-    /// The server's own account of its time; `None` where it gives none.
+    /// The server's own timings of the answer; `None` where it reports none.
     pub server_timings: Option<ServerTimings>,
-    /// The server's own word, or `unknown`.
+    /// The finish reason that the server reports, or `unknown`.
     pub finish_reason: String,
-    /// SHA-256 of reasoning and answer, in the order in which they came, in hexadecimal.
+    /// SHA-256 of reasoning and answer in the order in which they arrived, in hexadecimal.
     pub output_text_sha256: String,
     pub is_streamed: bool,
 }
@@ -76,26 +77,26 @@ impl Answer {
         Some(self.last_token_at?.sec_since(self.first_token_at?) / f64::from(tokens - 1))
     }
 
-    /// Tells whether every chunk held one token and none is missing, so that the time between chunks is an inter-token
-    /// latency (ITL).
+    /// Returns whether every chunk held exactly one token and no chunk is missing, so that the time between chunks is
+    /// the inter-token latency (ITL).
     pub fn is_one_token_a_chunk(&self) -> bool {
         let are_all = self.output_tokens == Some(self.chunks.len() as u32);
         are_all && !self.chunks.is_empty() && self.chunks.iter().all(|chunk| chunk.tokens == Some(1))
     }
 }
 
-/// How the bytes of an answer ended.
+/// The end of the bytes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Where the server said that they would: at their length, in their last HTTP chunk, or at the stream's mark.
+    /// At the end that the server announced: the content length, the last HTTP chunk or the mark of the stream.
     Told,
-    /// With the connection, by an answer that does not say where it ends.
+    /// With the connection, for an answer that does not announce its end.
     Closed,
-    /// Before the end that the server had promised, or with an error of the connection.
+    /// Before the announced end, or with an error of the connection.
     Broken,
 }
 
-/// Puts an answer together from what is read.
+/// An answer that is assembled while it is read.
 pub(crate) struct Reading {
     sent_at: Monotonic,
     read: ReadTime,
@@ -104,9 +105,9 @@ pub(crate) struct Reading {
     first_answer_at: Option<Monotonic>,
     last_token_at: Option<Monotonic>,
     counts: Counts,
-    /// Tokens that earlier chunks held, by the server's running count.
+    /// Number of tokens in earlier chunks, by the server's running count.
     counted: u32,
-    /// Every chunk so far came with a count.
+    /// Whether every chunk so far had a count.
     is_counted: bool,
     chunks: Vec<Chunk>,
     server_timings: Option<ServerTimings>,
@@ -117,7 +118,7 @@ pub(crate) struct Reading {
 
 enum Form {
     Stream(EventStream),
-    /// A server that does not stream answers with one object.
+    /// The answer of a server that does not stream, as one JSON object.
     Object(Vec<u8>),
 }
 
@@ -144,27 +145,27 @@ impl Reading {
         }
     }
 
-    /// Tells whether nothing more is to come.
+    /// Returns whether the stream has ended.
     pub(crate) fn is_done(&self) -> bool {
         self.is_done
     }
 
-    /// Returns the tokens so far by the server's count, else the chunks, for progress.
+    /// Returns the number of tokens so far by the server's count, or else the number of chunks; for progress.
     pub(crate) fn tokens_so_far(&self) -> u32 {
         self.counts.output.unwrap_or(self.chunks.len() as u32)
     }
 
-    /// Takes in bytes that were read at a time.
+    /// Processes bytes that were read at one time.
     ///
     /// # Errors
-    /// What the server reports, or what cannot be read.
+    /// Returns the error that the server reports, or a failure for bytes that cannot be read.
     pub(crate) fn feed(&mut self, bytes: &[u8], read: ReadTime) -> Result<(), Failure> {
         self.read = read;
         let mut events = Vec::new();
         match &mut self.form {
             Form::Object(object) => {
                 if object.len() + bytes.len() > MAX_OBJECT_BYTES {
-                    return Err(Failure::unreadable("the answer is longer than an answer can be"));
+                    return Err(Failure::unreadable("the answer is larger than 64 MiB"));
                 }
                 object.extend_from_slice(bytes);
             }
@@ -176,11 +177,11 @@ impl Reading {
         events.into_iter().try_for_each(|event| self.take_event(event))
     }
 
-    /// Ends the answer.
+    /// Completes the answer.
     ///
     /// # Errors
-    /// [`FailureReason::EndedEarly`] where a part of the answer is missing, and where that cannot be told: an answer that
-    /// ends with its connection needs a reason for its end, or the stream's mark.
+    /// Returns [`FailureReason::EndedEarly`] where a part of the answer is missing or may be missing: an answer that
+    /// ends with its connection needs a finish reason or the mark of the stream.
     pub(crate) fn finish(mut self, end: End) -> Result<Answer, Failure> {
         let mut events = Vec::new();
         match &mut self.form {
@@ -189,11 +190,11 @@ impl Reading {
                 ended.map_err(|error| Failure::unreadable(error.to_string()))?;
             }
             Form::Object(_) if end == End::Broken => {
-                return Err(Failure::new(FailureReason::EndedEarly, "within one object"));
+                return Err(Failure::new(FailureReason::EndedEarly, "within the JSON object"));
             }
             Form::Object(object) => {
                 let object = std::mem::take(object);
-                let object = str::from_utf8(&object).map_err(|_| Failure::unreadable("the answer is no text"))?;
+                let object = str::from_utf8(&object).map_err(|_| Failure::unreadable("the answer is not UTF-8"))?;
                 self.take_whole(chunk::read(object)?);
             }
         }
@@ -220,21 +221,21 @@ impl Reading {
             let error = words.get("error").unwrap_or(&words);
             return Err(Failure::new(FailureReason::ErrorEvent, chunk::error_text(error)));
         }
-        // Some servers keep a connection alive by events without data.
+        // Some servers keep the connection alive with events without data.
         if !self.is_done && !event.data.trim().is_empty() {
             self.take(&chunk::read(&event.data)?);
         }
         Ok(())
     }
 
-    fn take(&mut self, said: &Said) {
-        self.note(said);
-        let has_text = !(said.reasoning.is_empty() && said.answer.is_empty()) || said.has_tool_call;
-        let tokens = self.new_tokens(said, has_text);
+    fn take(&mut self, parsed: &ParsedObject) {
+        self.note(parsed);
+        let has_text = !(parsed.reasoning.is_empty() && parsed.answer.is_empty()) || parsed.has_tool_call;
+        let tokens = self.new_tokens(parsed, has_text);
         if has_text || tokens.is_some_and(|tokens| tokens > 0) {
             self.is_counted = tokens.is_some();
             self.note_token();
-            // Text whose tokens were counted with an earlier chunk is not a chunk of its own.
+            // Text whose tokens were counted with an earlier chunk is not a new chunk.
             if tokens != Some(0) {
                 self.chunks.push(Chunk {
                     at: self.read.at,
@@ -242,20 +243,21 @@ impl Reading {
                     tokens,
                 });
             }
-        } else if said.finish_reason.as_deref().is_some_and(|reason| reason != LENGTH) {
+        } else if parsed.finish_reason.as_deref().is_some_and(|reason| reason != LENGTH) {
             self.note_token();
         }
-        if !said.answer.is_empty() || said.has_tool_call {
+        if !parsed.answer.is_empty() || parsed.has_tool_call {
             self.first_answer_at.get_or_insert(self.read.at);
         }
     }
 
-    /// Returns how many tokens an object adds by the server's running count; `None` where it keeps none.
-    fn new_tokens(&mut self, said: &Said, has_text: bool) -> Option<u32> {
-        // A count that comes after chunks without one, or without a choice, is of the whole answer; and a count of nothing
-        // beside a text is none.
-        let is_running = |output: &u32| self.is_counted && said.has_choice && (*output > 0 || !has_text);
-        let output = said.counts.output.filter(is_running)?;
+    /// Returns the number of tokens that an object adds by the server's running count; `None` where there is no running
+    /// count.
+    fn new_tokens(&mut self, parsed: &ParsedObject, has_text: bool) -> Option<u32> {
+        // A count after chunks without one, or without a choice, is that of the whole answer. A count of 0 in an object
+        // with text is not a running count.
+        let is_running = |output: &u32| self.is_counted && parsed.has_choice && (*output > 0 || !has_text);
+        let output = parsed.counts.output.filter(is_running)?;
         let tokens = output.saturating_sub(self.counted);
         self.counted = self.counted.max(output);
         Some(tokens)
@@ -266,19 +268,19 @@ impl Reading {
         self.last_token_at = Some(self.read.at);
     }
 
-    /// Takes an answer that came at once: when each of its tokens was there is not known.
-    fn take_whole(&mut self, said: Said) {
-        self.note(&said);
+    /// Processes an answer that arrived as a whole, so that the times of its tokens are unknown.
+    fn take_whole(&mut self, parsed: ParsedObject) {
+        self.note(&parsed);
         self.is_done = true;
     }
 
-    fn note(&mut self, said: &Said) {
-        self.text.update(&said.reasoning);
-        self.text.update(&said.answer);
-        self.counts = self.counts.then(said.counts);
-        self.server_timings = said.server_timings.or(self.server_timings);
-        if said.finish_reason.is_some() {
-            self.finish_reason.clone_from(&said.finish_reason);
+    fn note(&mut self, parsed: &ParsedObject) {
+        self.text.update(&parsed.reasoning);
+        self.text.update(&parsed.answer);
+        self.counts = self.counts.then(parsed.counts);
+        self.server_timings = parsed.server_timings.or(self.server_timings);
+        if parsed.finish_reason.is_some() {
+            self.finish_reason.clone_from(&parsed.finish_reason);
         }
     }
 
@@ -314,7 +316,7 @@ mod tests {
         }
     }
 
-    /// Reads pieces that come a second apart, the first one after the request.
+    /// Reads pieces that arrive one second apart, the first one second after the request.
     fn read(pieces: &[&str], end: End) -> Result<Answer, Failure> {
         let mut reading = Reading::new(Monotonic::from_sec(100.0), true);
         for (second, piece) in (101_u32..).zip(pieces) {
@@ -336,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_delta_without_text_is_no_token_and_usage_counts() {
+    fn a_first_delta_without_text_is_not_a_token_and_usage_counts() {
         let answer = read(&[ROLE, &text("a"), &text("b"), END], End::Told).expect("an answer");
         assert_eq!(at_sec(answer.first_token_at), Some(2.0));
         assert_eq!(at_sec(answer.last_token_at), Some(3.0));
@@ -353,13 +355,13 @@ mod tests {
     }
 
     #[test]
-    fn a_running_count_says_what_each_chunk_held_also_one_without_text() {
+    fn a_running_count_gives_the_tokens_of_each_chunk_even_without_text() {
         let counted = |text: &str, tokens: u32| {
             format!(
                 "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}],\"usage\":{{\"completion_tokens\":{tokens}}}}}\n\n"
             )
         };
-        // The second token's text is held back: its character is not complete.
+        // The text of the second token is delayed, because its character is incomplete.
         let pieces = [
             counted("", 0),
             counted("a", 1),
@@ -375,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_nothing_beside_a_text_is_no_running_count() {
+    fn a_count_of_zero_with_text_is_not_a_running_count() {
         let uncounted = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"completion_tokens\":0}}\n\n";
         let answer = read(&[uncounted, uncounted, END], End::Told).expect("an answer");
         assert_eq!(
@@ -408,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_is_a_token_and_no_answer() {
+    fn reasoning_is_a_token_but_not_an_answer() {
         let thought = "data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\n\n";
         let answer = read(&[thought, &text("a"), END], End::Told).expect("an answer");
         assert_eq!(at_sec(answer.first_token_at), Some(1.0));
@@ -453,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_stream_has_counts_and_no_times_of_tokens() {
+    fn a_server_that_does_not_stream_gives_counts_but_no_times_of_tokens() {
         let mut reading = Reading::new(Monotonic::from_sec(100.0), false);
         let object =
             br#"{"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}"#;

@@ -1,5 +1,5 @@
-//! Receives bytes together with the time at which the kernel took them in (`SO_TIMESTAMPNS`, socket(7)), so that how late
-//! a busy reader is can be told.
+//! Receives bytes together with the time at which the kernel received them (`SO_TIMESTAMPNS`, socket(7)), so that the
+//! delay of a busy reader is known.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -10,20 +10,20 @@ use joulemark_measurement::clock::since_wall_stamp;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
-/// Words of 8 bytes for the kernel's message: its header of 16 bytes and a time of 16, with room to spare.
+/// Size of the control buffer, in words of 8 bytes: a header of 16 bytes, a time of 16, and some spare room.
 const CONTROL_WORDS: usize = 8;
 
-/// What one call received.
+/// The result of one call.
 pub(crate) struct Received {
     pub(crate) bytes: usize,
-    /// From the arrival of the last of them to the end of the call; `None` where the kernel does not say.
+    /// Time from the arrival of the last byte to the end of the call; `None` where the kernel does not report it.
     pub(crate) lag: Option<Duration>,
 }
 
-/// Asks the kernel to say when bytes arrived.
+/// Turns on arrival times for a socket.
 ///
 /// # Errors
-/// Those of setsockopt(2).
+/// Returns the errors of setsockopt(2).
 #[expect(
     unsafe_code,
     reason = "nix offers the option only with a dependency that nothing else needs"
@@ -48,29 +48,29 @@ pub(crate) fn ask_for_times(socket: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Receives bytes into the buffer's free room.
+/// Receives bytes into the free part of the buffer.
 ///
 /// # Errors
-/// Those of recvmsg(2), `WouldBlock` where nothing has come.
+/// Returns the errors of recvmsg(2), `WouldBlock` where no bytes are available.
 #[expect(unsafe_code, reason = "recvmsg fills memory that is given by pointers")]
 pub(crate) fn receive(socket: &TcpStream, into: &mut ReadBuf<'_>) -> io::Result<Received> {
     let mut control = MaybeUninit::<[u64; CONTROL_WORDS]>::uninit();
-    // SAFETY: `unfilled_mut` is only written to, by the kernel.
+    // SAFETY: only the kernel writes to the slice, and nobody reads it before.
     let room = unsafe { into.unfilled_mut() };
     let mut piece = libc::iovec {
         iov_base: room.as_mut_ptr().cast(),
         iov_len: room.len(),
     };
-    // SAFETY: zeros are a valid msghdr, one without any buffer.
+    // SAFETY: zeros are a valid msghdr without buffers.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = &raw mut piece;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = mem::size_of_val(&control) as _;
-    // SAFETY: both buffers live until the call returns, and their lengths are theirs.
+    // SAFETY: both buffers live until the call returns, and the lengths are correct.
     let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
     let bytes = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-    // SAFETY: the kernel wrote that many bytes to the beginning of the free room.
+    // SAFETY: the kernel wrote that many bytes to the beginning of the free part.
     unsafe { into.assume_init(bytes) };
     into.advance(bytes);
     // SAFETY: the kernel has just filled in the message.
@@ -79,18 +79,18 @@ pub(crate) fn receive(socket: &TcpStream, into: &mut ReadBuf<'_>) -> io::Result<
     Ok(Received { bytes, lag })
 }
 
-/// Returns when the last of a message's bytes arrived, since the epoch.
+/// Returns when the last byte of a message arrived, since the epoch.
 ///
 /// # Safety
-/// recvmsg(2) must have filled in the message, and its control buffer must still be there.
+/// recvmsg(2) must have filled in the message, and its control buffer must still exist.
 #[expect(unsafe_code, reason = "control messages are walked by pointers")]
 unsafe fn arrival(message: &libc::msghdr) -> Option<Duration> {
-    // SAFETY: as this function's own; a header is non-null only where the kernel wrote it whole.
+    // SAFETY: guaranteed by the caller; a header is non-null only where the kernel wrote all of it.
     let header = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() }?;
     if (header.cmsg_level, header.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
         return None;
     }
-    // SAFETY: a message of this type holds a timespec, maybe not aligned.
+    // SAFETY: a message of this type contains a timespec, which may be unaligned.
     let time = unsafe { libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned() };
     duration(time)
 }

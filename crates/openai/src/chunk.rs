@@ -1,4 +1,4 @@
-//! Reads one object of an answer: a chunk of a stream, or the whole answer of a server that does not stream.
+//! Parses one object of an answer: a chunk of a stream, or the whole answer of a server that does not stream.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,36 +6,36 @@ use serde_json::Value;
 use crate::failure::{Failure, FailureReason};
 use crate::server_timings::ServerTimings;
 
-/// Longest part of a server's error that is kept, in characters.
+/// Maximum length of a server's error text, in characters; longer ones are cut.
 const MAX_ERROR_CHARS: usize = 500;
 
-/// What one object says.
+/// The content of one object.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Said {
-    /// It is of the answer; one without a choice holds counts alone.
+pub(crate) struct ParsedObject {
+    /// Whether the object has a choice; one without has only counts.
     pub(crate) has_choice: bool,
-    /// Text of the model's reasoning, which comes before its answer.
+    /// Text of the model's reasoning, which precedes its answer.
     pub(crate) reasoning: String,
     /// Text of the answer.
     pub(crate) answer: String,
-    /// The model asks for a tool: a token, though not of a text.
+    /// Whether the model calls a tool: this is a token without text.
     pub(crate) has_tool_call: bool,
     pub(crate) finish_reason: Option<String>,
     pub(crate) counts: Counts,
     pub(crate) server_timings: Option<ServerTimings>,
 }
 
-/// Tokens since the answer began, as far as an object says.
+/// Numbers of tokens since the answer began, as far as the object states them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) input: Option<u32>,
     pub(crate) output: Option<u32>,
-    /// Of the input, those that were not computed again.
+    /// The part of the input that was taken from the cache.
     pub(crate) cached: Option<u32>,
 }
 
 impl Counts {
-    /// Returns the counts where `later` overrides what it names.
+    /// Returns these counts, replaced by those of `later` where it has any.
     pub(crate) fn then(self, later: Self) -> Self {
         Self {
             input: later.input.or(self.input),
@@ -55,7 +55,7 @@ struct Object {
     timings: Option<ServerTimings>,
     #[serde(default)]
     error: Option<Value>,
-    /// `error` where older servers put the error's fields beside it.
+    /// `error` for older servers, which put the fields of the error here instead of into `error`.
     #[serde(default)]
     object: Option<String>,
     #[serde(default)]
@@ -115,15 +115,15 @@ struct PromptDetails {
     cached_tokens: Option<u32>,
 }
 
-/// Reads an object.
+/// Parses an object.
 ///
 /// # Errors
-/// [`FailureReason::ErrorEvent`] where the server reports an error, [`FailureReason::Unreadable`] where it is not what the
-/// API describes.
-pub(crate) fn read(data: &str) -> Result<Said, Failure> {
-    // A list would be read as an object's fields in their order.
+/// Returns [`FailureReason::ErrorEvent`] where the server reports an error, [`FailureReason::Unreadable`] where the
+/// object is not as the API describes it.
+pub(crate) fn read(data: &str) -> Result<ParsedObject, Failure> {
+    // serde would read a list as the object's fields in their order.
     if !data.trim_start().starts_with('{') {
-        return Err(Failure::unreadable("a part of the answer is no object"));
+        return Err(Failure::unreadable("a part of the answer is not a JSON object"));
     }
     let object: Object = serde_json::from_str(data).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
@@ -136,37 +136,38 @@ pub(crate) fn read(data: &str) -> Result<Said, Failure> {
     if let Some(error) = object.error.filter(|error| !error.is_null()).or(beside) {
         return Err(Failure::new(FailureReason::ErrorEvent, error_text(&error)));
     }
-    let mut said = Said {
+    let mut parsed = ParsedObject {
         counts: counts(object.usage, object.timings),
         server_timings: object.timings,
-        ..Said::default()
+        ..ParsedObject::default()
     };
-    // One answer is asked for; another choice's text would be counted twice.
+    // Only one choice is requested; the text of others would be counted twice.
     let choices = object.choices.unwrap_or_default();
     for choice in choices.into_iter().filter(|choice| choice.index == 0) {
-        said.has_choice = true;
-        said.answer.push_str(&choice.text.unwrap_or_default());
-        said.finish_reason = choice
+        parsed.has_choice = true;
+        parsed.answer.push_str(&choice.text.unwrap_or_default());
+        parsed.finish_reason = choice
             .finish_reason
             .filter(|reason| !reason.is_empty())
-            .or(said.finish_reason);
+            .or(parsed.finish_reason);
         let Some(delta) = choice.delta else { continue };
-        // Both names are of one text: a server that sends both repeats it.
-        said.reasoning
+        // A server that sends both names repeats the same text.
+        parsed
+            .reasoning
             .push_str(&delta.reasoning_content.or(delta.reasoning).unwrap_or_default());
         match delta.content {
-            Some(Content::Text(text)) => said.answer.push_str(&text),
-            Some(Content::Parts(parts)) => said.answer.extend(parts.into_iter().filter_map(|part| part.text)),
+            Some(Content::Text(text)) => parsed.answer.push_str(&text),
+            Some(Content::Parts(parts)) => parsed.answer.extend(parts.into_iter().filter_map(|part| part.text)),
             None => {}
         }
-        said.has_tool_call |= delta.tool_calls.is_some_and(|calls| !calls.is_empty());
+        parsed.has_tool_call |= delta.tool_calls.is_some_and(|calls| !calls.is_empty());
     }
-    Ok(said)
+    Ok(parsed)
 }
 
 fn counts(usage: Option<Usage>, timings: Option<ServerTimings>) -> Counts {
     let of_timings = timings.map_or_else(Counts::default, |timings| Counts {
-        // The cache's part is left out there; where it isn't said, the whole is not known.
+        // This count excludes cached tokens; without their number the total is unknown.
         input: timings
             .prompt_tokens
             .zip(timings.cached_tokens)
@@ -182,7 +183,7 @@ fn counts(usage: Option<Usage>, timings: Option<ServerTimings>) -> Counts {
     of_timings.then(of_usage)
 }
 
-/// Returns the words of an error: its `message`, or all of it where it has none.
+/// Returns the text of an error: its `message` or `detail`, or the whole error where it has neither.
 pub(crate) fn error_text(error: &Value) -> String {
     let text = match error {
         Value::String(text) => text.clone(),
@@ -237,13 +238,13 @@ mod tests {
             (r#"{"choices":null,"usage":null}"#, "", ""),
         ];
         for (data, reasoning, answer) in cases {
-            let said = read(data).expect(data);
-            assert_eq!((&*said.reasoning, &*said.answer), (reasoning, answer), "{data}");
+            let parsed = read(data).expect(data);
+            assert_eq!((&*parsed.reasoning, &*parsed.answer), (reasoning, answer), "{data}");
         }
     }
 
     #[test]
-    fn counts_are_of_usage_first_and_of_timings_else() {
+    fn counts_are_taken_from_usage_and_otherwise_from_timings() {
         let usage =
             r#"{"usage":{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}}"#;
         assert_eq!(of_counts(usage), (Some(9), Some(3), Some(8)));
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_no_answer() {
+    fn an_error_is_not_an_answer() {
         let cases = [
             (
                 r#"{"error":{"message":"out of memory","type":"server_error"}}"#,

@@ -21,22 +21,22 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Failure, FailureReason};
 use crate::request::Request;
 
-/// The most of an answer that is no stream of tokens: a list of models, a refusal, a page of metrics.
+/// Maximum size of a page other than a stream of tokens, in bytes: a list of models, an error, metrics.
 const MAX_PAGE_BYTES: usize = 4 << 20;
 
-/// A key for a server. It is never printed.
+/// A key for a server. Its debug output does not contain it.
 #[derive(Clone)]
 pub struct Secret(HeaderValue);
 
 impl Secret {
-    /// Returns the key as `Authorization: Bearer` says it, or `None` where a header cannot hold it.
+    /// Creates a key for the header `Authorization: Bearer`; returns `None` where a header cannot contain it.
     pub fn bearer(key: &str) -> Option<Self> {
         let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
         value.set_sensitive(true);
         Some(Self(value))
     }
 
-    /// Returns a key that is a header's value already.
+    /// Creates a key from the complete value of the header.
     pub fn from_header(value: HeaderValue) -> Self {
         Self(value)
     }
@@ -48,34 +48,35 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Sends requests to one server, each on a connection of its own: none is met that the server has just closed, so that
-/// nothing is sent twice. Follows no redirect, uses no proxy and obeys no proxy variable.
+/// A client of one server. Each request uses a new connection, so that no request meets a connection that the server
+/// has just closed and none is sent twice. The client follows no redirects and ignores proxy settings of the
+/// environment.
 #[derive(Clone, Debug)]
 pub struct Client {
     endpoint: Endpoint,
     key: Option<Secret>,
 }
 
-/// The half of a connection that moves bytes between its socket and hyper's requests and answers.
+/// The future that moves bytes between a connection's socket and hyper's requests and answers.
 type Driver = Pin<Box<http1::Connection<TokioIo<Stamped>, Full<Bytes>>>>;
 
 /// An open connection, closed when it is dropped.
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     last_read: LastRead,
-    /// `None` once the connection has ended.
+    /// `None` after the connection has ended.
     driver: Option<Driver>,
 }
 
-/// Waits for what a connection is to bring, and drives the connection in the same task: no read of another piece comes
-/// between a piece and its time, and no other task has to be woken.
+/// Waits for `wanted` and drives the connection in the same task: no further bytes are read between a piece and the
+/// reading of its time, and no other task has to be woken.
 async fn drive<T>(driver: &mut Option<Driver>, wanted: impl Future<Output = T>) -> T {
     let mut wanted = pin!(wanted);
     poll_fn(|context| {
         if let Poll::Ready(output) = wanted.as_mut().poll(context) {
             return Poll::Ready(output);
         }
-        // What ends a connection early is met by who waits for its bytes.
+        // Whoever waits for bytes of the connection sees the error that ended it.
         let has_ended = driver
             .as_mut()
             .is_some_and(|driver| driver.as_mut().poll(context).is_ready());
@@ -88,18 +89,21 @@ async fn drive<T>(driver: &mut Option<Driver>, wanted: impl Future<Output = T>) 
 }
 
 impl Client {
+    /// Creates a client that sends `key` with each request.
     pub fn new(endpoint: Endpoint, key: Option<Secret>) -> Self {
         Self { endpoint, key }
     }
 
+    /// Returns the address of the server.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// Sends a request and reads its answer. `progress` is told the tokens so far whenever some came.
+    /// Sends a request and reads its answer. Calls `progress` with the number of tokens so far whenever there are new
+    /// ones.
     ///
     /// # Errors
-    /// [`Failure`], also where the answer is not complete within `timeout`. Nothing is sent again.
+    /// Returns a [`Failure`], also where the answer is incomplete after `timeout`. Nothing is retried.
     pub async fn ask(
         &self,
         request: &Request,
@@ -113,18 +117,18 @@ impl Client {
         }))
     }
 
-    /// Reads a page such as `/v1/models`: its status, its headers and its text.
+    /// Reads a page such as `/v1/models` and returns its status, headers and text.
     ///
     /// # Errors
-    /// [`Failure`], where there is no whole page within `timeout`.
+    /// Returns a [`Failure`], also where the page is incomplete after `timeout`.
     pub async fn page(&self, path: &str, timeout: Duration) -> Result<(StatusCode, HeaderMap, String), Failure> {
         self.whole(Method::GET, path, Bytes::new(), timeout).await
     }
 
-    /// Sends JSON to a path such as `/tokenize` and reads the page that it answers.
+    /// Posts JSON to a path such as `/tokenize` and returns the status, headers and text of the answer.
     ///
     /// # Errors
-    /// [`Failure`], where there is no whole page within `timeout`.
+    /// Returns a [`Failure`], also where the page is incomplete after `timeout`.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -170,7 +174,7 @@ impl Client {
         let end = own_end(&response);
         let mut reading = Reading::new(sent_at, is_streamed);
         let mut body = response.into_body();
-        let mut told = 0;
+        let mut reported = 0;
         while let Some(frame) = drive(&mut connection.driver, body.frame()).await {
             let Ok(frame) = frame else {
                 return reading.finish(End::Broken);
@@ -181,8 +185,8 @@ impl Client {
                 return reading.finish(End::Told);
             }
             let tokens = reading.tokens_so_far();
-            if tokens > told {
-                told = tokens;
+            if tokens > reported {
+                reported = tokens;
                 progress(tokens);
             }
         }
@@ -195,11 +199,11 @@ impl Client {
         let socket = TcpStream::connect((host, port))
             .await
             .map_err(|error| failed(error.to_string()))?;
-        // A request is one write: nothing is gained by waiting for more.
+        // A request is a single write, so that Nagle's algorithm would only delay it.
         socket.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
         let (stamped, last_read) = Stamped::new(socket);
-        let shaken = http1::handshake(TokioIo::new(stamped)).await;
-        let (sender, driver) = shaken.map_err(|error| failed(error.to_string()))?;
+        let handshake = http1::handshake(TokioIo::new(stamped)).await;
+        let (sender, driver) = handshake.map_err(|error| failed(error.to_string()))?;
         Ok(Connection {
             sender,
             last_read,
@@ -216,12 +220,13 @@ impl Client {
     ) -> Result<Response<Incoming>, Failure> {
         let mut request = hyper::Request::new(Full::new(body));
         let target = self.endpoint.target(path).parse();
-        *request.uri_mut() = target.map_err(|_| Failure::new(FailureReason::NotConnected, "the path is no target"))?;
+        *request.uri_mut() =
+            target.map_err(|_| Failure::new(FailureReason::NotConnected, "the path is not a request target"))?;
         let headers = request.headers_mut();
         let host = HeaderValue::from_str(self.endpoint.authority());
         headers.insert(
             HOST,
-            host.map_err(|_| Failure::new(FailureReason::NotConnected, "the host is no name"))?,
+            host.map_err(|_| Failure::new(FailureReason::NotConnected, "the host cannot be sent in a header"))?,
         );
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         if method == Method::POST {
@@ -238,7 +243,7 @@ impl Client {
     }
 }
 
-/// Returns what the end of an answer's bytes means: an answer that does not say where it ends may have lost the rest.
+/// Returns what the end of an answer's bytes means: without an announced end, the rest may be missing.
 fn own_end(response: &Response<Incoming>) -> End {
     let is_chunked = response.version() == Version::HTTP_11 && response.headers().contains_key("transfer-encoding");
     match is_chunked || response.body().size_hint().exact().is_some() {
@@ -258,7 +263,7 @@ async fn refusal(connection: &mut Connection, response: Response<Incoming>) -> F
     Failure::new(reason, status_text(status, &text))
 }
 
-/// Returns a status and the words of its page, on one line.
+/// Returns the status and the error text of its page, on one line.
 pub(crate) fn status_text(status: StatusCode, page: &str) -> String {
     const MAX_CHARS: usize = 500;
     let words = serde_json::from_str::<serde_json::Value>(page).map_or_else(

@@ -1,5 +1,4 @@
-//! A socket that notes when bytes came out of it, and for how long the kernel had held them, before anything is made of
-//! them.
+//! A socket that records when bytes were read from it, and how long the kernel had held them, before they are parsed.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -14,18 +13,18 @@ use tokio::net::TcpStream;
 
 use crate::arrival::{self, Received};
 
-/// A lag that is not known.
+/// The value that stands for an unknown lag.
 const NO_LAG: u64 = u64::MAX;
 
-/// A time at which bytes were read from a socket.
+/// The time at which bytes were read from a socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadTime {
     pub(crate) at: Monotonic,
-    /// How long they had lain there; `None` where the kernel does not say when they arrived.
+    /// How long they had been in the socket; `None` where the kernel does not report arrival times.
     pub(crate) lag: Option<Duration>,
 }
 
-/// When bytes were last read from a socket.
+/// The time of the last read from a socket, shared with the parser of the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct LastRead(Arc<(AtomicU64, AtomicU64)>);
 
@@ -50,6 +49,7 @@ impl LastRead {
     }
 }
 
+/// A socket that records the time of each read.
 #[derive(Debug)]
 pub(crate) struct Stamped {
     socket: TcpStream,
@@ -58,7 +58,7 @@ pub(crate) struct Stamped {
 
 impl Stamped {
     pub(crate) fn new(socket: TcpStream) -> (Self, LastRead) {
-        // Without the kernel's times lags are not known; nothing else needs them.
+        // Without the kernel's times only lags are unknown.
         let _ = arrival::ask_for_times(&socket);
         let last_read = LastRead::new();
         let stamped = Self {
@@ -69,8 +69,8 @@ impl Stamped {
     }
 }
 
-/// Receives once. A piece that does not fill the room emptied the socket: the runtime is told so, which saves the call
-/// that would find that out. `None` where nothing had come.
+/// Receives once; returns `None` where no bytes are available. A read that does not fill the buffer has emptied the
+/// socket: the runtime is told so, which saves the call that would find out.
 fn receive(socket: &TcpStream, into: &mut ReadBuf<'_>) -> io::Result<Option<Received>> {
     let room = into.remaining();
     let mut received = None;

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 const DEFAULT_PORT: u16 = 80;
 
-/// The address of a server, such as `http://127.0.0.1:8000`. A path before `/v1` is kept.
+/// The address of a server, such as `http://127.0.0.1:8000`. A path before `/v1` is preserved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     host: String,
@@ -15,12 +15,14 @@ pub struct Endpoint {
     base: String,
 }
 
-/// Why a text is not the address of a server.
+/// The reason why a text is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum EndpointError {
-    #[error("is no address; accepted is http://HOST:PORT, with a path before /v1 where the server has one")]
+    #[error("is not an address; accepted is http://HOST:PORT, with a path before /v1 where the server has one")]
     NoAddress,
-    #[error("begins with https; an engine is spoken to in the clear, on this host: accepted is http://HOST:PORT")]
+    #[error(
+        "begins with https, but engines are reached without encryption, on this host; accepted is http://HOST:PORT"
+    )]
     Encrypted,
     #[error("has a user name or password; put the key into api_key_file")]
     Credentials,
@@ -29,21 +31,22 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// Returns the name or address of the host, IPv6 without brackets.
+    /// Returns the name or address of the host; an IPv6 address without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
+    /// Returns the port; 80 where the address has none.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Returns what stands in a request's `Host` header.
+    /// Returns the value of a request's `Host` header.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Returns the target of a request, for a path such as `/v1/models`.
+    /// Returns the request target for a path such as `/v1/models`.
     pub(crate) fn target(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
@@ -91,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_before_v1_is_kept() {
+    fn the_path_before_v1_is_preserved() {
         let cases = [
             ("http://127.0.0.1:8000", "127.0.0.1", 8000, "/v1/models"),
             ("http://127.0.0.1:8000/", "127.0.0.1", 8000, "/v1/models"),
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_of_a_server_is_refused() {
+    fn a_text_that_is_not_an_address_is_rejected() {
         let cases = [
             ("127.0.0.1:8000", EndpointError::NoAddress),
             ("ftp://h", EndpointError::NoAddress),

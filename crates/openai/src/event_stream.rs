@@ -1,37 +1,40 @@
-//! Splits an event stream into events (WHATWG HTML, "Server-sent events", section 9.2.6), whatever pieces it comes in.
+//! Splits an event stream into events (WHATWG HTML, "Server-sent events", section 9.2.6), however it is cut into
+//! pieces.
 
 use thiserror::Error;
 
-/// The longest line, and the most data of one event, in bytes; an answer's pieces are some hundred bytes long.
+/// Maximum size of a line, and of an event's data, in bytes; events of answers have some hundred.
 const MAX_EVENT_BYTES: usize = 16 << 20;
 
-/// One event: `event:` where it is named, and its `data:` lines.
+/// One event: its `event:` name where it has one, and its `data:` lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) name: Option<String>,
     pub(crate) data: String,
 }
 
+/// The error for an event that is larger than any answer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("an event has more than {} MiB", MAX_EVENT_BYTES >> 20)]
+#[error("an event is larger than {} MiB", MAX_EVENT_BYTES >> 20)]
 pub(crate) struct TooLong;
 
-/// Reads a stream piece by piece. Bytes are decoded a whole line at a time, so that a piece may end within a character.
+/// A parser that takes a stream piece by piece. Bytes are decoded by whole lines, so that a piece may end within a
+/// character.
 #[derive(Debug, Default)]
 pub(crate) struct EventStream {
     line: Vec<u8>,
     event: Event,
     has_data: bool,
-    /// The last byte was a CR: an LF that follows belongs to it.
+    /// Whether the last byte was a CR, to which a following LF belongs.
     after_cr: bool,
     is_begun: bool,
 }
 
 impl EventStream {
-    /// Takes a piece in and adds the events that it completes.
+    /// Parses a piece and appends the events that it completes.
     ///
     /// # Errors
-    /// [`TooLong`]; the stream is of no use then.
+    /// Returns [`TooLong`]; the stream cannot be read further.
     pub(crate) fn feed(&mut self, mut piece: &[u8], events: &mut Vec<Event>) -> Result<(), TooLong> {
         if piece.is_empty() {
             return Ok(());
@@ -56,7 +59,7 @@ impl EventStream {
         self.extend(piece)
     }
 
-    /// Adds the event that the stream's end completes: servers are met that leave the last empty line out.
+    /// Appends the event that the end of the stream completes: some servers omit the last empty line.
     pub(crate) fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), TooLong> {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
@@ -87,7 +90,7 @@ impl EventStream {
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
         match &line[..colon] {
-            // llama.cpp until 2025 wrote `error:` where others write `event: error` and `data:`.
+            // Until 2025 llama.cpp wrote `error:` instead of `event: error` and `data:`.
             name @ (b"data" | b"error") => {
                 if name == b"error" {
                     self.event.name = Some("error".to_owned());
@@ -101,7 +104,7 @@ impl EventStream {
                 self.event.data.push_str(&value);
             }
             b"event" => self.event.name = Some(value.into_owned()),
-            // A comment has no name; `id` and `retry` are for streams that are taken up again.
+            // A comment has no name; `id` and `retry` are only for streams that are resumed.
             _ => {}
         }
         Ok(())
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn data_without_a_value_is_an_event_and_a_name_alone_is_none() {
+    fn data_without_a_value_is_an_event_and_a_name_alone_is_not() {
         assert_eq!(read([b"data\n\nevent: x\n\n".as_slice()]), [event(None, "")]);
     }
 
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_refused() {
+    fn a_line_without_end_is_an_error() {
         let mut stream = EventStream::default();
         let piece = vec![b'a'; MAX_EVENT_BYTES / 2 + 1];
         assert_eq!(stream.feed(&piece, &mut Vec::new()), Ok(()));

@@ -7,7 +7,8 @@ pub use joulemark_measurement::RequestFailure as FailureReason;
 #[error("{}{}", reason.in_words(), detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default())]
 pub struct Failure {
     pub reason: FailureReason,
-    /// What the server or the operating system says. It may hold the prompt: it is for the owner's eyes.
+    /// Details from the server or the operating system. They may contain the prompt, so that only its owner may see
+    /// them.
     pub detail: Option<String>,
 }
 

@@ -1,6 +1,6 @@
-//! Drives a server that speaks OpenAI's API (vLLM, SGLang, llama.cpp, TGI, Ollama and others), and says when each part of
-//! an answer was read from the socket. Owns the wire: connections, event streams, what servers write into them. Knows
-//! nothing of experiments, prompts' origin or energy.
+//! A client of servers with OpenAI's API (vLLM, SGLang, llama.cpp, TGI, Ollama and others) that records when each part
+//! of an answer was read from the socket. Owns the wire: connections, event streams and what servers write into them.
+//! Experiments, the origin of prompts and energy are left to other packages.
 
 mod answer;
 mod arrival;

@@ -11,16 +11,16 @@ use crate::request::{Extras, Prompt, Request, Sampling};
 use crate::server_metrics::server_metrics;
 use crate::server_name::server_name;
 
-/// Tokens of the answers by which a server shows what it honours: longer than a model needs for one word.
+/// Number of tokens of the answers that show what a server honours: more than a model needs for one word.
 const ANSWER_TOKENS: u32 = 48;
-/// A prompt that a model answers with a word, so that going on beyond it shows.
+/// A prompt that a model answers with one word, so that a longer answer shows that the end of the sequence was ignored.
 const SHORT_ANSWER: &str = "Answer with one word: is water wet?";
-/// Tokens of an answer that only shows whether a request is taken.
+/// Number of tokens of an answer that only shows whether a request is accepted.
 const SHORT_TOKENS: u32 = 2;
-/// A prompt long enough for caches that hold blocks of up to 64 tokens.
+/// Length of a prompt that is long enough for caches with blocks of up to 64 tokens.
 const LONG_PROMPT_WORDS: usize = 200;
 
-/// Why a server cannot be asked what it honours.
+/// The reason why a server cannot be probed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProbeError {
     #[error("/v1/models: {0}")]
@@ -33,10 +33,11 @@ pub enum ProbeError {
     Request { tokens: u32, failure: Failure },
 }
 
-/// Asks a server what it honours, with about ten requests of up to 48 tokens.
+/// Probes which extensions a server honours, with about ten requests of up to 48 tokens.
 ///
 /// # Errors
-/// [`ProbeError`] where it does not serve `model`, or a request fails in another way than by a refusal.
+/// Returns a [`ProbeError`] where the server does not serve `model`, or where a request fails for another reason than a
+/// rejected field.
 pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> Result<CapabilityCard, ProbeError> {
     let models = served_models(client, timeout).await?;
     let model = match model {
@@ -87,10 +88,10 @@ pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> R
     })
 }
 
-/// Lists the names under which a server serves models.
+/// Returns the names under which a server serves models.
 ///
 /// # Errors
-/// [`ProbeError::Models`] where it does not say.
+/// Returns [`ProbeError::Models`] where the server does not list them.
 pub async fn served_models(client: &Client, timeout: Duration) -> Result<Vec<String>, ProbeError> {
     let (status, _, text) = client.page("/v1/models", timeout).await.map_err(ProbeError::Models)?;
     if !status.is_success() {
@@ -100,17 +101,17 @@ pub async fn served_models(client: &Client, timeout: Duration) -> Result<Vec<Str
         )));
     }
     let page: Value = serde_json::from_str(&text)
-        .map_err(|_| ProbeError::Models(Failure::unreadable("its list of models is no JSON")))?;
+        .map_err(|_| ProbeError::Models(Failure::unreadable("its list of models is not JSON")))?;
     let listed = page.get("data").and_then(Value::as_array);
     let listed = listed.ok_or_else(|| ProbeError::Models(Failure::unreadable("its list of models has no `data`")))?;
     let ids = listed.iter().filter_map(|model| model.get("id")?.as_str());
     Ok(ids.map(str::to_owned).collect())
 }
 
-/// An extra's name, and what asks for it.
+/// Name of an extension, and the function that requests it.
 type Extra = (&'static str, fn(&mut Extras));
 
-/// What is asked for one by one where a server refuses all together.
+/// Extensions that are requested one by one where a server rejects all together.
 const EXTRAS: [Extra; 4] = [
     ("ignore_eos", |extras| extras.ignore_eos = true),
     ("min_tokens", |extras| extras.min_tokens = Some(SHORT_TOKENS)),
@@ -118,18 +119,19 @@ const EXTRAS: [Extra; 4] = [
     ("no_prompt_cache", |extras| extras.no_prompt_cache = true),
 ];
 
+/// A series of probing requests to one server.
 struct Asker<'a> {
     client: &'a Client,
     model: String,
     chat: bool,
-    /// What the server takes, of which a request asks for part.
+    /// Extensions that the server accepts; a request may use some of them.
     accepted: Extras,
     timeout: Duration,
 }
 
 impl Asker<'_> {
-    /// Finds what the server takes: it may refuse a request for an extra that it does not know, or any chat. Returns the
-    /// last answer, and the extras that it refuses.
+    /// Determines what the server accepts: it may reject requests with an unknown extension, or all chats. Returns the
+    /// last answer and the names of the rejected extensions.
     async fn find_accepted(&mut self) -> Result<(Answer, Vec<String>), ProbeError> {
         let failed = |failure| ProbeError::Request {
             tokens: SHORT_TOKENS,
@@ -149,7 +151,7 @@ impl Asker<'_> {
             Err(of_chat) if of_chat.reason == FailureReason::Status => {
                 self.chat = false;
                 let plain = self.ask_shortly(Extras::default()).await;
-                // What was said of the chat is what a user can do something about.
+                // The error of the chat is the one that a user can do something about.
                 plain.map_err(|_| failed(of_chat))?
             }
             asked => asked.map_err(failed)?,
@@ -185,7 +187,7 @@ impl Asker<'_> {
         }
     }
 
-    /// Asks for a longer answer; `None` where the server refuses the request.
+    /// Asks for a longer answer; returns `None` where the server rejects the request.
     async fn ask(
         &self,
         prompt: &str,
@@ -212,8 +214,8 @@ impl Asker<'_> {
         }
     }
 
-    /// Tells whether an answer that ends by itself after `natural` tokens goes on where it is asked to; `None` where it does
-    /// not end by itself.
+    /// Returns whether an answer that normally ends after `natural` tokens continues when this is requested; `None`
+    /// where it does not end before the limit anyway.
     async fn goes_on(&self, natural: Option<u32>, add: impl FnOnce(&mut Extras)) -> Result<Option<bool>, Failure> {
         if natural.is_none_or(|tokens| tokens >= ANSWER_TOKENS) {
             return Ok(None);
@@ -234,15 +236,15 @@ impl Asker<'_> {
             let answer = self.ask("Write a line about the sea.", sampling, |_| ()).await?;
             texts.extend(answer.map(|answer| answer.output_text_sha256));
         }
-        // The same text for every seed says nothing.
+        // Equal texts for different seeds prove nothing.
         Ok(match texts.as_slice() {
             [first, again, other] if first != again || again != other => Some(first == again),
             _ => None,
         })
     }
 
-    /// Tells whether a prompt that was asked before is taken from a cache: by the count in the answer, else by the
-    /// server's own metrics.
+    /// Returns whether a repeated prompt is taken from a cache, by the count in the answer or else by the server's
+    /// metrics; `None` where neither shows it.
     async fn caches_prompts(&self) -> Result<Option<bool>, Failure> {
         let prompt = vec!["water"; LONG_PROMPT_WORDS].join(" ");
         let hits = async || server_metrics(self.client, self.timeout).await.ok()?.prefix_cache_hits;

@@ -5,13 +5,13 @@ use thiserror::Error;
 
 use crate::client::{Client, status_text};
 
-/// A page that every server has once its model is there.
+/// A page that every server has once its model is loaded.
 const MODELS: &str = "/v1/models";
 const BETWEEN_POLLS: Duration = Duration::from_millis(100);
-/// How long one answer may take. A server that is loading may accept a connection and not answer on it.
+/// Timeout of one answer. A server that is loading may accept a connection without answering.
 const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A server that is not ready in time.
+/// The error for a server that is not ready in time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{path} was not answered with 200 within {} s; last: {last}", timeout.as_secs_f64())]
 pub struct NotReady {
@@ -21,10 +21,10 @@ pub struct NotReady {
     pub last: String,
 }
 
-/// Waits until a server answers its health page with 200; without `health_path`, its list of models.
+/// Waits until the server answers its health page with status 200; without `health_path`, its list of models.
 ///
 /// # Errors
-/// [`NotReady`] with the last answer, once `timeout` has passed.
+/// Returns [`NotReady`] with the last answer after `timeout`.
 pub async fn ready(client: &Client, health_path: Option<&str>, timeout: Duration) -> Result<(), NotReady> {
     let path = health_path.unwrap_or(MODELS);
     let mut last = format!("no answer within {} s", POLL_TIMEOUT.min(timeout).as_secs_f64());

@@ -2,19 +2,19 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde_json::{Map, Value, json};
 
-/// What is asked.
+/// The prompt of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
-    /// Through the model's chat template, as `messages` of `/v1/chat/completions`.
+    /// A chat for the model's chat template, as `messages` of `/v1/chat/completions`: pairs of role and content.
     Chat(Vec<(String, String)>),
-    /// As it is, by `/v1/completions`.
+    /// A text that is sent unchanged to `/v1/completions`.
     Text(String),
-    /// As token ids, by `/v1/completions`.
+    /// Token ids that are sent to `/v1/completions`.
     Tokens(Vec<u32>),
 }
 
 impl Prompt {
-    /// Returns a chat of one message by the user.
+    /// Creates a chat with one message of the user.
     pub fn user(text: impl Into<String>) -> Self {
         Self::Chat(vec![("user".to_owned(), text.into())])
     }
@@ -27,37 +27,37 @@ impl Prompt {
     }
 }
 
-/// How tokens are chosen; what is `None` is not sent.
+/// Sampling parameters; fields that are `None` are not sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling {
-    /// 0 chooses the most probable token.
+    /// Temperature; 0 chooses the most probable token.
     pub temperature: f64,
     pub top_k: Option<u32>,
     pub top_p: Option<f64>,
-    /// Beyond OpenAI's own API (vLLM, SGLang, llama.cpp, TGI).
+    /// An extension of OpenAI's API (vLLM, SGLang, llama.cpp, TGI).
     pub min_p: Option<f64>,
     pub repetition_penalty: Option<f64>,
     pub seed: Option<u64>,
 }
 
-/// What is asked beyond OpenAI's own API. A server that does not know one of them ignores it, or refuses the request.
+/// Extensions of OpenAI's API. A server that does not know one of them ignores it or rejects the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// Goes on after the end of the sequence, up to `max_tokens` (vLLM, SGLang, llama.cpp).
+    /// Continue after the end of the sequence, up to `max_tokens` (vLLM, SGLang, llama.cpp).
     pub ignore_eos: bool,
-    /// Leaves the end of the sequence out until so many tokens are there (vLLM, SGLang).
+    /// Minimum number of tokens before the end of the sequence (vLLM, SGLang).
     pub min_tokens: Option<u32>,
-    /// Counts tokens in every chunk (vLLM: `continuous_usage_stats`; llama.cpp: `timings_per_token`).
+    /// Count tokens in every chunk (vLLM: `continuous_usage_stats`; llama.cpp: `timings_per_token`).
     pub counts_in_chunks: bool,
-    /// Computes every token of the prompt again (llama.cpp: `cache_prompt`; vLLM and SGLang: a `cache_salt` that no other
-    /// request has).
+    /// Compute every token of the prompt, without a cache (llama.cpp: `cache_prompt`; vLLM and SGLang: a `cache_salt`
+    /// that is different for every request).
     pub no_prompt_cache: bool,
 }
 
 /// One request to a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// As `/v1/models` names it.
+    /// Name of the model, as in `/v1/models`.
     pub model: String,
     pub prompt: Prompt,
     pub max_tokens: u32,
@@ -90,7 +90,7 @@ impl Request {
             ("top_p", self.sampling.top_p.map(Value::from)),
             ("min_p", self.sampling.min_p.map(Value::from)),
             ("repetition_penalty", self.sampling.repetition_penalty.map(Value::from)),
-            // llama.cpp's word for it.
+            // llama.cpp's name for it.
             ("repeat_penalty", self.sampling.repetition_penalty.map(Value::from)),
             ("seed", self.sampling.seed.map(Value::from)),
             ("ignore_eos", self.extras.ignore_eos.then(|| Value::from(true))),
@@ -117,8 +117,8 @@ impl Request {
     }
 }
 
-/// Returns a text that no other request has, of this process or another one: unlike the prompt it may differ when an
-/// experiment is run again, since the model does not see it.
+/// Returns a text that no other request of any process has. Unlike the prompt, it may differ when an experiment is
+/// repeated, since the model does not see it.
 fn salt() -> String {
     let word = || RandomState::new().hash_one("salt");
     format!("{:016x}{:016x}", word(), word())
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_asked_is_sent() {
+    fn only_fields_that_are_set_are_sent() {
         let mut request = Request {
             model: "m".to_owned(),
             prompt: Prompt::user("Hello"),

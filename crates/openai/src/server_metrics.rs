@@ -1,5 +1,5 @@
-//! What a server says of itself on `/metrics`, in Prometheus' text format: only the few samples that say how it was used
-//! within a window. Owns their names; knows nothing of when a window begins.
+//! Reads the few samples of a server's `/metrics`, in Prometheus' text format, that describe its load in a window. Owns
+//! their names; when a window begins is left to the caller.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::client::{Client, status_text};
 use crate::failure::{Failure, FailureReason};
 
-/// Names of one quantity, by server and version. The first that a page has is read: some versions give an older name as
-/// well.
+/// Names of one quantity in different servers and versions. The first that a page has is read, since some versions also
+/// give an older name.
 type Names = &'static [&'static str];
 
 const RUNNING: Names = &[
@@ -36,7 +36,7 @@ const KV_CACHE_USAGE: Names = &[
 const PREEMPTIONS: Names = &["vllm:num_preemptions_total", "sglang:num_retracted_requests_total"];
 const PREFIX_CACHE_HITS: Names = &[
     "vllm:prefix_cache_hits_total",
-    // vLLM v1 until 0.9; v0 gave a rate alone.
+    // vLLM v1 until 0.9; v0 only reports a rate.
     "vllm:gpu_prefix_cache_hits_total",
     "sglang:cached_tokens_total",
 ];
@@ -46,25 +46,25 @@ const PREFIX_CACHE_QUERIES: Names = &[
     "sglang:prompt_tokens_total",
 ];
 
-/// How a server is used, summed over its engines. `None` where it does not say.
+/// Load of a server, summed over its engines. A field is `None` where the server does not report it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerMetrics {
-    /// Requests that are computed.
+    /// Number of requests that are being computed.
     pub running: Option<f64>,
-    /// Requests that wait for room.
+    /// Number of requests in the server's queue.
     pub waiting: Option<f64>,
-    /// Share of the KV cache that is in use, from 0 to 1; the mean over engines.
+    /// Share of the KV cache in use, from 0 to 1; the mean over engines.
     pub kv_cache_usage: Option<f64>,
-    /// Requests that were put back for want of room, since the server's start or within a window.
+    /// Number of preempted requests, since the server's start or within a window.
     pub preemptions: Option<f64>,
-    /// Tokens of prompts that the prefix cache held, as the preemptions.
+    /// Number of prompt tokens that were in the prefix cache; counted like the preemptions.
     pub prefix_cache_hits: Option<f64>,
-    /// Tokens of prompts that were looked up in it, as the preemptions.
+    /// Number of prompt tokens that were looked up in the prefix cache; counted like the preemptions.
     pub prefix_cache_queries: Option<f64>,
 }
 
 impl ServerMetrics {
-    /// Reads a page in Prometheus' text format. Lines of another form are passed over.
+    /// Parses a page in Prometheus' text format. Other lines are skipped.
     pub fn from_text(page: &str) -> Self {
         let samples: Vec<_> = page.lines().filter_map(sample).collect();
         let values = |names: Names| {
@@ -86,8 +86,8 @@ impl ServerMetrics {
         }
     }
 
-    /// Returns what was counted since `earlier`: `None` where either does not say, or the server was restarted between.
-    /// What is running, waiting and in use is of this reading.
+    /// Returns the counts since `earlier`; `None` where one of the two is unknown, or where the server was restarted in
+    /// between. Requests and cache usage are those of this reading.
     pub fn since(self, earlier: Self) -> Self {
         let counted = |now: Option<f64>, then: Option<f64>| Some(now? - then?).filter(|counted| *counted >= 0.0);
         Self {
@@ -102,7 +102,7 @@ impl ServerMetrics {
 /// Reads a server's `/metrics`.
 ///
 /// # Errors
-/// [`Failure`], also where the server has no such page, or it is switched off.
+/// Returns a [`Failure`], also where the server has no such page.
 pub async fn server_metrics(client: &Client, timeout: Duration) -> Result<ServerMetrics, Failure> {
     let (status, _, page) = client.page("/metrics", timeout).await?;
     if status != StatusCode::OK {
@@ -111,7 +111,7 @@ pub async fn server_metrics(client: &Client, timeout: Duration) -> Result<Server
     Ok(ServerMetrics::from_text(&page))
 }
 
-/// Reads a line `name{labels} value`; `None` where it is a comment, or has no value.
+/// Parses a line `name{labels} value`; returns `None` for comments and lines without a value.
 fn sample(line: &str) -> Option<(&str, f64)> {
     let line = line.trim();
     if line.starts_with('#') {
@@ -126,7 +126,7 @@ fn sample(line: &str) -> Option<(&str, f64)> {
     value.is_finite().then_some((name, value))
 }
 
-/// Returns what follows the brace that ends the labels; their values may hold braces and escaped quotes.
+/// Returns the text after the brace that ends the labels; their values may contain braces and escaped quotes.
 fn after_labels(labels: &str) -> Option<&str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let end = labels.find(|character| {
@@ -184,11 +184,11 @@ vllm:prefix_cache_hits_total{engine="0",model_name="m"} 900.0
         );
         let llama_cpp = ServerMetrics::from_text("llamacpp:requests_processing 4\nllamacpp:requests_deferred 46\n");
         assert_eq!((llama_cpp.running, llama_cpp.waiting), (Some(4.0), Some(46.0)));
-        assert_eq!(llama_cpp.kv_cache_usage, None, "current versions do not say");
+        assert_eq!(llama_cpp.kv_cache_usage, None, "current versions do not report it");
     }
 
     #[test]
-    fn a_window_holds_what_was_counted_within_it() {
+    fn a_window_has_the_counts_within_it() {
         let at = |preemptions, running| ServerMetrics {
             running: Some(running),
             preemptions,
@@ -204,7 +204,7 @@ vllm:prefix_cache_hits_total{engine="0",model_name="m"} 900.0
     }
 
     #[test]
-    fn lines_of_another_form_are_passed_over() {
+    fn other_lines_are_skipped() {
         let page = "\n<html>\nvllm:num_requests_running\nvllm:num_requests_running{a=\"b} 1\ntgi_queue_size NaN\n\
             tgi_batch_current_size +3 1700000000000\n";
         let expected = ServerMetrics {

@@ -1,4 +1,4 @@
-//! Finds out which server it is: each answers a page that the others do not have.
+//! Recognises the server program: each has a page that the others lack.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 
-/// A page, a field that only this server's answer has, the server's name, and the field with its version.
+/// For each server: a page, a field that only its answer has, the server's name, and the field with the version.
 const PAGES: [(&str, &str, &str, &str); 6] = [
     ("/props", "build_info", "llama.cpp", "build_info"),
     ("/info", "docker_label", "TGI", "version"),
@@ -16,7 +16,7 @@ const PAGES: [(&str, &str, &str, &str); 6] = [
     ("/api/version", "version", "Ollama", "version"),
 ];
 
-/// Returns a server's name and version, as far as it says.
+/// Returns the server's name and version; `None` for what is unknown.
 pub(crate) async fn server_name(client: &Client, timeout: Duration) -> (Option<String>, Option<String>) {
     for (path, mark, name, version) in PAGES {
         let Ok((status, _, text)) = client.page(path, timeout).await else {

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use crate::client::{Client, status_text};
 use crate::failure::{Failure, FailureReason};
 
-/// Returns the ids of a text's tokens without any that a server puts around it, by `/tokenize` of vLLM, SGLang and
-/// llama.cpp, which differ in the names of what they are asked.
+/// Returns the token ids of a text, without special tokens that a server adds, by `/tokenize` of vLLM, SGLang and
+/// llama.cpp. The request has the field names of all three.
 ///
 /// # Errors
-/// [`Failure`], where the server has no such path or answers no list of ids.
+/// Returns a [`Failure`], also where the server has no such path or answers without a list of ids.
 pub async fn tokenize(client: &Client, model: &str, text: &str, timeout: Duration) -> Result<Vec<u32>, Failure> {
     let asked = json!({
         "model": model, "prompt": text, "add_special_tokens": false, "content": text, "add_special": false,
@@ -18,7 +18,7 @@ pub async fn tokenize(client: &Client, model: &str, text: &str, timeout: Duratio
     if !status.is_success() {
         return Err(Failure::new(FailureReason::Status, status_text(status, &page)));
     }
-    token_ids(&page).ok_or_else(|| Failure::unreadable("its answer of /tokenize has no list of token ids in `tokens`"))
+    token_ids(&page).ok_or_else(|| Failure::unreadable("its answer to /tokenize has no list of token ids in `tokens`"))
 }
 
 fn token_ids(page: &str) -> Option<Vec<u32>> {
@@ -33,7 +33,7 @@ mod tests {
     use super::token_ids;
 
     #[test]
-    fn a_list_of_ids_is_read_whatever_stands_beside_it_and_nothing_else_is() {
+    fn a_list_of_ids_is_read_and_other_answers_are_rejected() {
         assert_eq!(
             token_ids(r#"{"count": 2, "max_model_len": 9, "tokens": [5, 7]}"#),
             Some(vec![5, 7])

@@ -1,18 +1,18 @@
-//! Text that no two requests of an experiment share, for servers whose prompt cache cannot be switched off. Knows nothing
-//! of tokenizers: the words were chosen by their vocabularies.
+//! Text that differs between all requests of an experiment, for servers whose prompt cache cannot be switched off. No
+//! tokenizer is needed here: the words were chosen by the vocabularies of usual models.
 
-/// Words of a prefix.
+/// Number of words of a prefix.
 const PREFIX_WORDS: usize = 8;
 
-/// Numbers below this are told apart by the first two words.
+/// Number of different pairs of words: as long as requests are fewer, they differ in their first two words.
 const PAIRS: u64 = 1 << 16;
 
-/// Returns a line of eight words, to stand before a request's prompt. The same seed and index give the same line; two
-/// indices of one seed never do. Of 65,536 requests that follow each other no two begin with the same two words, so that
-/// a cache of prompts holds at most one token of the line.
+/// Returns a line of eight words to put before a request's prompt. The same seed and index always give the same line,
+/// and different indices of a seed give different ones. Among 65,536 consecutive requests no two begin with the same
+/// two words, so that a prompt cache holds at most one token of the line.
 ///
-/// Every line has the same number of tokens, 9 in all usual vocabularies, where it follows a space, the end of a line, a
-/// special token, or nothing: each word is one token with and without a space before it.
+/// Every line has the same number of tokens, 9 in all usual vocabularies, after a space, a line end, a special token or
+/// nothing: each word is one token with and without a space before it.
 pub fn unique_prefix(seed: u64, request_index: u64) -> String {
     let words: [&str; PREFIX_WORDS] = place(seed, request_index)
         .to_be_bytes()
@@ -20,18 +20,18 @@ pub fn unique_prefix(seed: u64, request_index: u64) -> String {
     format!("{}\n", words.join(" "))
 }
 
-/// Returns a number for an index, other than that of any other index of the seed. Its upper 16 bits are those of the
-/// index's lower 16 bits alone.
+/// Maps an index to a number that differs from that of any other index of the seed. Its upper 16 bits depend only on
+/// the lower 16 bits of the index.
 fn place(seed: u64, index: u64) -> u64 {
     let key = mixed(seed);
     let (high, low) = (index / PAIRS, index % PAIRS);
-    // Odd factors, added keys and what `low` alone decides keep numbers apart within their bits.
+    // Multiplication by an odd factor, addition and XOR with functions of `low` are injective within their bits.
     let pair = low.wrapping_mul(key | 1).wrapping_add(key >> 32) % PAIRS;
     let rest = high.wrapping_mul(key | 1) ^ mixed(key ^ low);
     (pair << 48) | (rest & (u64::MAX >> 16))
 }
 
-/// Returns 64 bits each of which depends on all of the given ones (SplitMix64, Steele et al. 2014).
+/// Mixes 64 bits so that each depends on all others (SplitMix64, Steele et al. 2014).
 fn mixed(bits: u64) -> u64 {
     let bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -39,9 +39,9 @@ fn mixed(bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// Nouns that are one token each in the vocabularies of GPT-2, cl100k, o200k, Llama 2 and 3, Mistral (SentencePiece v1, v3
-/// and Tekken), Qwen 3, Gemma 3, DeepSeek V3 and SmolLM2: of the 1,758 lower-case words of three to seven letters that all
-/// of these hold both with and without a space before them.
+/// Nouns that are one token in the vocabularies of GPT-2, cl100k, o200k, Llama 2 and 3, Mistral (SentencePiece v1, v3
+/// and Tekken), Qwen 3, Gemma 3, DeepSeek V3 and SmolLM2. They are taken from the 1,758 lower-case words of three to
+/// seven letters that all of these vocabularies contain both with and without a space before them.
 const WORDS: [&str; 256] = [
     "angle", "ant", "apple", "area", "arm", "arrow", "art", "ash", "atom", "axis", "bag", "ball", "band", "bank",
     "bat", "bean", "bed", "bell", "bench", "bird", "block", "blue", "boat", "bone", "book", "boot", "border", "bottom",
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_stays_what_it_was() {
+    fn a_prefix_never_changes() {
         assert_eq!(unique_prefix(42, 0), "clip cart wire room hat bed image arm\n");
     }
 
     proptest! {
         #[test]
-        fn a_prefix_is_of_one_request(seed: u64, one: u64, distance in 1_u64..) {
+        fn each_request_has_its_own_prefix(seed: u64, one: u64, distance in 1_u64..) {
             let other = one.wrapping_add(distance);
             prop_assert_eq!(words(seed, one).len(), PREFIX_WORDS);
             prop_assert_eq!(unique_prefix(seed, one), unique_prefix(seed, one));

@@ -1,8 +1,8 @@
-/// Edits one of the seeds as a script of bytes says: the first chooses the seed, each three that follow change, insert, drop
-/// or cut at a place. What a fuzzer makes of bytes alone hardly ever begins like a document.
+/// Edits one of the seeds as a script of bytes describes: the first byte selects the seed, and each further three bytes
+/// change, insert, remove or truncate at a position. Random bytes alone hardly ever begin like a document.
 ///
 /// # Panics
-/// When there is no seed.
+/// Panics when there is no seed.
 pub fn edited(seeds: &[&[u8]], script: &[u8]) -> Vec<u8> {
     let (choice, script) = script.split_first().unwrap_or((&0, &[]));
     let mut bytes = seeds[usize::from(*choice) % seeds.len()].to_vec();

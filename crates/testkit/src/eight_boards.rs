@@ -7,7 +7,7 @@ use joulemark_meter::{EnergyOptions, HostMeter, open};
 use crate::fake_powercap::{FakePowercap, FakeZone};
 use crate::mock_nvml::MockNvml;
 
-/// The meter of eight mock GPUs and two fake packages with dram, which live as long as it.
+/// The meter of eight mock GPUs and two fake CPU packages with DRAM, which exist as long as it does.
 pub struct EightBoards {
     pub meter: HostMeter,
     _mock: MockNvml,

@@ -1,17 +1,18 @@
-//! An engine that only says what it is: enough for a server to accept an experiment with a model, and built in no time.
+//! An engine program that only describes itself: enough for a server to accept an experiment with a model, without
+//! building one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// What it says, of the CPU alone; the protocol's version is to be put in.
+/// Its description, for the CPU alone. The version of the protocol is filled in.
 const DESCRIPTION: &str = r#"{"name": "mistral", "version": "0.1.0", "engine_version": "0.8.1", "features": [],
     "compiled_cpu_features": ["avx2"], "protocol_version": VERSION}"#;
 
-/// Puts an engine into `folder` that speaks this version of the protocol.
+/// Writes an engine program into `folder` that declares this version of the protocol.
 ///
 /// # Panics
-/// When it cannot be written.
+/// Panics when it cannot be written.
 pub fn write(folder: &Path, protocol_version: u32) {
     let description = DESCRIPTION.replace("VERSION", &protocol_version.to_string());
     let new = folder.join("joulemark-mistral.new");

@@ -1,5 +1,5 @@
-//! A powercap tree in a temporary folder whose counters a thread moves at 1 kHz along known functions of time, as RAPL
-//! does: with wraparound, and with nothing said of the moment of a reading.
+//! A powercap tree in a temporary folder. A thread advances its counters at 1 kHz along known functions of time, like
+//! RAPL: they wrap around, and a reading has no timestamp.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -15,24 +15,25 @@ use crate::Shape;
 
 const TICK: Duration = Duration::from_millis(1);
 
+/// A zone of the tree: its name, its power over time, and its faults.
 pub struct FakeZone {
     pub path: &'static str,
     pub name: &'static str,
     pub shape: Shape,
-    /// Joules at which the counter starts again from 0; none leaves the file out.
+    /// Joules at which the counter wraps around to 0; `None` omits the file.
     pub range_j: Option<f64>,
-    /// The declared limit in watts; none leaves the file out.
+    /// Declared power limit in watts; `None` omits the file.
     pub limit_w: Option<f64>,
-    /// CLOCK_MONOTONIC seconds at which the counter restarts from 0.
+    /// Time at which the counter restarts from 0, in CLOCK_MONOTONIC seconds.
     pub reset_at_sec: Option<f64>,
-    /// CLOCK_MONOTONIC seconds at which the counter leaps, and by how many joules.
+    /// Time at which the counter jumps, in CLOCK_MONOTONIC seconds, and by how many joules.
     pub leap: Option<(f64, f64)>,
-    /// CLOCK_MONOTONIC seconds at which the counter stops for good.
+    /// Time at which the counter stops permanently, in CLOCK_MONOTONIC seconds.
     pub stops_at_sec: Option<f64>,
 }
 
 impl FakeZone {
-    /// A zone with a range that is not reached.
+    /// Creates a zone whose counter does not reach its range.
     pub fn new(path: &'static str, name: &'static str, shape: &str) -> Self {
         let shape = Shape::parse(shape).expect("a shape");
         Self {
@@ -47,10 +48,12 @@ impl FakeZone {
         }
     }
 
+    /// Returns the true energy between two times, in joules.
     pub fn truth_j(&self, start_sec: f64, end_sec: f64) -> f64 {
         self.shape.energy_j(end_sec) - self.shape.energy_j(start_sec)
     }
 
+    /// Returns the value of the counter at a time, in microjoules.
     fn shown_uj(&self, at_sec: f64) -> u64 {
         let at_sec = self.stops_at_sec.map_or(at_sec, |stops| at_sec.min(stops));
         let leap_j = self
@@ -64,7 +67,7 @@ impl FakeZone {
     }
 }
 
-/// Its counters stand still once it is dropped.
+/// A running tree. Its counters stop when it is dropped.
 pub struct FakePowercap {
     folder: tempfile::TempDir,
     stop: Arc<AtomicBool>,
@@ -73,6 +76,7 @@ pub struct FakePowercap {
 }
 
 impl FakePowercap {
+    /// Starts the thread that advances the counters.
     pub fn start(zones: Vec<FakeZone>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let files: Vec<File> = zones.iter().map(|zone| lay_out(folder.path(), zone)).collect();
@@ -94,6 +98,7 @@ impl FakePowercap {
         }
     }
 
+    /// Returns the root folder of the tree.
     pub fn root(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
@@ -127,7 +132,7 @@ fn lay_out(root: &Path, zone: &FakeZone) -> File {
     file
 }
 
-/// One write of always the same length: a reader never sees half a number.
+/// Writes a counter in a single write of constant length, so that a reader never sees half a number.
 fn show(file: &File, microjoules: u64) {
     file.write_all_at(format!("{microjoules:020}\n").as_bytes(), 0)
         .expect("a counter to write");

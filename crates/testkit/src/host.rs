@@ -1,4 +1,4 @@
-//! A joulemark server on a host of its own, as far as it can tell: GPUs, locks and models of its own.
+//! A joulemark server that sees a separate host, with its own GPUs, locks and models.
 
 use std::path::Path;
 
@@ -6,24 +6,25 @@ use crate::mock_nvml::MockNvml;
 use crate::postgres_cluster::PostgresCluster;
 use crate::server::Server;
 
+/// A simulated host.
 pub struct Host {
     folder: tempfile::TempDir,
-    /// Its library goes when it is dropped.
+    /// The mock library is removed when this is dropped.
     _mock: MockNvml,
     name: String,
     options: Vec<String>,
 }
 
-/// Where the experiments are.
+/// The database of the experiments.
 #[derive(Clone, Copy)]
 pub enum Database<'a> {
-    /// A file beside the server.
+    /// A file next to the server.
     Sqlite,
     Postgres(&'a PostgresCluster),
 }
 
 impl Host {
-    /// Number `number`, with `gpus` GPUs whose UUIDs no other host has.
+    /// Creates the host `number`, with `gpus` GPUs whose UUIDs no other host has.
     pub fn new(number: u32, gpus: u32, database: Database<'_>, options: &[&str]) -> Self {
         let name = format!("host-{number}");
         let mut all = vec!["--allow-synthetic-engine", "--node-name", &name];
@@ -46,19 +47,23 @@ impl Host {
         }
     }
 
+    /// Starts a server on this host.
     pub fn start(&self) -> Server {
         let options = self.options.iter().map(String::as_str).collect::<Vec<_>>();
         Server::start_in(self.folder.path(), &options)
     }
 
+    /// Returns the name of the node.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// Returns the folder of the device locks.
     pub fn locks(&self) -> std::path::PathBuf {
         self.path().join("locks")
     }
 
+    /// Returns the folder of the host.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -1,4 +1,4 @@
-//! SIGKILLs at random moments of servers and workers, while experiments are submitted all the time.
+//! Kills servers and workers with SIGKILL at random times while experiments are submitted.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::verdict::Verdict;
 
 const GPUS: u32 = 3;
 
-/// What is to be shown, and with which dice.
+/// A test plan, with the seed of its random decisions.
 pub struct Plan<'a> {
     pub kills: u32,
     pub hosts: u32,
@@ -25,7 +25,7 @@ pub struct Plan<'a> {
     pub seed: u64,
 }
 
-/// What came of it; each list names what is wrong, and should be empty.
+/// The outcome of a plan. Each list names violations and should be empty.
 #[derive(Debug)]
 pub struct Outcome {
     pub server_kills: u32,
@@ -40,16 +40,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Returns whether there are no violations.
     pub fn is_clean(&self) -> bool {
         let lists = [&self.lost, &self.twice, &self.failed_for_no_reason, &self.leaked];
         lists.iter().all(|list| list.is_empty()) && self.orphans.is_empty()
     }
 }
 
-/// Kills as planned, then leaves the servers alone until all is done.
+/// Kills as planned, then waits until all experiments have finished.
 pub async fn run(plan: &Plan<'_>) -> Outcome {
     let mut dice = ChaCha8Rng::seed_from_u64(plan.seed);
-    // So many attempts that no experiment fails for its server's sake.
+    // Enough attempts that no experiment fails because of killed servers.
     let options = [
         "--lease-sec",
         "2",
@@ -115,7 +116,7 @@ pub async fn run(plan: &Plan<'_>) -> Outcome {
     }
 }
 
-/// Devices that the server still says to be leased.
+/// Returns the devices that the server reports as leased.
 async fn leases(server: &Server) -> Vec<String> {
     let devices = server.get("/v1/devices").await.1;
     let gpus = devices["gpus"].as_array().cloned().unwrap_or_default();
@@ -125,7 +126,7 @@ async fn leases(server: &Server) -> Vec<String> {
         .collect()
 }
 
-/// Devices of a host, and the host itself, whose locks somebody still has.
+/// Returns the devices of a host, and the host itself, whose locks are still held.
 fn locks(host: &Host) -> Vec<String> {
     let files = std::fs::read_dir(host.locks()).expect("the host's locks").flatten();
     let names = files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".lock")?.to_owned()));
@@ -138,7 +139,7 @@ fn locks(host: &Host) -> Vec<String> {
     held.map(|name| format!("{name} of {}", host.name())).collect()
 }
 
-/// Submits without an end, to whichever server answers.
+/// A task that submits experiments until it is stopped, to any server that answers.
 struct Stream {
     urls: Arc<Mutex<Vec<String>>>,
     stopping: CancellationToken,
@@ -163,7 +164,7 @@ impl Stream {
         *self.urls.lock().expect("it is not poisoned") = servers.iter().map(|server| server.url.clone()).collect();
     }
 
-    /// Ids of all that were accepted: answered with 201.
+    /// Stops the task and returns the ids of all accepted experiments, which were answered with 201.
     async fn end(self) -> Vec<String> {
         self.stopping.cancel();
         self.sending.await.expect("it ends")
@@ -180,7 +181,7 @@ async fn send(urls: Arc<Mutex<Vec<String>>>, stopping: CancellationToken, mut di
         let request = client
             .post(format!("{url}/v1/experiments"))
             .json(&experiment(&mut dice));
-        // A server that was killed does not answer: whether it had stored the experiment nobody knows.
+        // A killed server does not answer, so that it is unknown whether it stored the experiment.
         let Ok(response) = request.send().await else { continue };
         if response.status() != reqwest::StatusCode::CREATED {
             continue;
@@ -192,7 +193,7 @@ async fn send(urls: Arc<Mutex<Vec<String>>>, stopping: CancellationToken, mut di
     accepted
 }
 
-/// A quarter of a second to one, on one or two GPUs or on the CPU.
+/// Returns an experiment of a quarter of a second to a second, on one or two GPUs or on the CPU.
 fn experiment(dice: &mut ChaCha8Rng) -> Value {
     let ranks = dice.random_range(1..=2);
     let user = ["ada", "bob"].choose(dice);

@@ -1,5 +1,5 @@
-//! What the service's tests and benches share: hardware, databases, hosts and servers of their own, and the truth that they
-//! are held against. Owns no assertion of a test's.
+//! What the service's tests and benches share: simulated hardware, databases, hosts and servers, and the true values to
+//! compare results with. Assertions are left to the tests.
 
 pub mod edits;
 pub mod eight_boards;

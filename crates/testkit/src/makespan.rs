@@ -1,4 +1,5 @@
-//! Many short experiments on several servers that share one Postgres: how long all take, against how long they must.
+//! Runs many short experiments on several servers that share one PostgreSQL, and compares the makespan with the ideal
+//! one.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,23 +15,25 @@ use crate::verdict::Verdict;
 const GPUS: u32 = 3;
 const TOKENS: u32 = 4;
 
+/// The servers and experiments of a run.
 pub struct Plan<'a> {
     pub servers: u32,
     pub experiments: u32,
-    /// What each computes, load included.
+    /// Nominal duration of each experiment, loading included.
     pub experiment_ms: u32,
-    /// Kill the first server, for good, once half of all are done.
+    /// Whether to kill the first server, without restarting it, when half of the experiments are done.
     pub is_one_killed: bool,
     pub cluster: &'a PostgresCluster,
 }
 
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// From the first submission to the last end.
+    /// Time from the first submission to the last end.
     pub makespan_sec: f64,
-    /// Every experiment's nominal duration and the start of its process, shared by the GPUs that there were.
+    /// Sum of the nominal durations and process starts of all experiments, divided by the GPUs that were available.
     pub ideal_sec: f64,
-    /// From the claim to the worker's beginning to load, one experiment alone on the machine.
+    /// Time from the claim until the worker begins to load, for one experiment alone on the machine.
     pub process_start_sec: f64,
     pub states: String,
     pub run_more_than_once: usize,
@@ -39,6 +42,7 @@ pub struct Outcome {
     pub gpus_used: usize,
 }
 
+/// Runs the plan.
 pub async fn run(plan: &Plan<'_>) -> Outcome {
     let database = Database::Postgres(plan.cluster);
     let hosts = (0..plan.servers).map(|number| Host::new(number, GPUS, database, &["--lease-sec", "5"]));
@@ -65,7 +69,7 @@ pub async fn run(plan: &Plan<'_>) -> Outcome {
     let slots = f64::from(plan.servers * GPUS);
     let ideal_sec = match killed_at_sec {
         None => all_sec / slots,
-        // With all GPUs until then, with the rest from then on.
+        // With all GPUs until the kill, with the remaining ones afterwards.
         Some(at_sec) => at_sec + (all_sec - at_sec * slots).max(0.0) / (slots - f64::from(GPUS)),
     };
     let gpus = experiments
@@ -84,7 +88,7 @@ pub async fn run(plan: &Plan<'_>) -> Outcome {
     }
 }
 
-/// One GPU, any; a fifth of the time is load.
+/// Returns an experiment on any one GPU that loads for a fifth of its duration.
 fn experiment(plan: &Plan<'_>) -> Value {
     let (load_ms, token_ms) = (plan.experiment_ms / 5, plan.experiment_ms / 5);
     json!({
@@ -106,7 +110,7 @@ async fn process_start_sec(server: &Server, plan: &Plan<'_>) -> f64 {
     starts[starts.len() / 2]
 }
 
-/// Through all servers in turn.
+/// Submits the experiments to all servers in turn and returns their ids.
 async fn submit_all(servers: &[Server], plan: &Plan<'_>) -> HashSet<String> {
     let mut accepted = HashSet::new();
     for (number, server) in (0..plan.experiments).zip(servers.iter().cycle()) {
@@ -130,7 +134,7 @@ async fn completed(server: &Server) -> usize {
     }
 }
 
-/// By the servers' own stamps.
+/// Returns the makespan by the servers' own timestamps.
 fn makespan_sec(experiments: &[&Value]) -> f64 {
     let time = |one: &Value, key: &str| one[key].as_str()?.parse::<jiff::Timestamp>().ok();
     let first = experiments.iter().filter_map(|one| time(one, "created_at")).min();

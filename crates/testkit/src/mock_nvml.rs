@@ -1,8 +1,8 @@
-//! The mock NVML library for a test or a bench: built once a process, a copy with switches of its own for each user.
+//! The mock NVML library for tests and benches.
 //!
-//! Environment variables are one for the process, so each user has a copy of the library in a folder of its own: the
-//! loader sees another file and gives it its own statics, and its switches stand in `<library>.conf` beside it.
-//! The mock has no dependencies: it is built with `rustc`, once a process, and is never stale.
+//! Environment variables are shared by the whole process, so that each user gets a copy of the library in its own
+//! folder: the loader treats it as another library with its own statics, and reads its switches from `<library>.conf`
+//! next to it. The mock has no dependencies, is built with `rustc` once for each process, and is therefore never stale.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,13 @@ use joulemark_measurement::clock::Monotonic;
 
 use crate::programs::scratch_folder;
 
-/// A copy of the mock with its own switches; the folder goes when it is dropped.
+/// A copy of the mock with its own switches; its folder is removed when it is dropped.
 pub struct MockNvml {
     folder: tempfile::TempDir,
 }
 
 impl MockNvml {
+    /// Creates a copy with these switches, one `KEY=VALUE` on each line.
     pub fn new(switches: &str) -> Self {
         let built = built();
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -28,19 +29,20 @@ impl MockNvml {
         mock
     }
 
+    /// Returns the path of the library.
     pub fn library(&self) -> PathBuf {
         self.folder.path().join("libmock_nvml.so")
     }
 
-    /// Returns the file in which every process that loads this copy finds what any of them has set.
+    /// Returns the record of what processes that load this copy have set on its devices.
     pub fn record(&self) -> PathBuf {
         self.folder.path().join("libmock_nvml.so.set")
     }
 
-    /// Has the driver loaded anew, of a mock whose switches have `reload_when_told=1`.
+    /// Simulates a reload of the driver, for a mock with the switch `reload_when_told=1`.
     ///
     /// # Panics
-    /// When the record cannot be written.
+    /// Panics when the record cannot be written.
     pub fn reload_driver(&self) {
         let mut record = std::fs::File::options()
             .append(true)
@@ -78,6 +80,7 @@ fn build() -> PathBuf {
     output
 }
 
+/// Returns the UUID of a device, for a mock whose serial numbers begin at 0.
 pub fn uuid(device: u32) -> String {
     format!("GPU-00000000-0000-0000-0000-{device:012}")
 }

@@ -1,6 +1,6 @@
-//! A server of HTTP that writes given bytes at given times, and notes when it did: the truth that a client of
-//! OpenAI-compatible servers is held against. [`Speaker`] writes what real servers do; a test's own script writes what is
-//! irregular.
+//! An HTTP server that writes given bytes at given times and records when it did, as the truth to compare a client of
+//! OpenAI-compatible servers with. [`Speaker`] writes what real servers write; a test's own script writes irregular
+//! answers.
 
 mod asked;
 mod speaker;
@@ -26,7 +26,7 @@ pub use steps::{
 #[derive(Clone, Debug)]
 pub struct Written {
     pub asked: Asked,
-    /// When each write of tokens began, and how many it held.
+    /// When each write of tokens began, and how many tokens it contained.
     pub tokens: Vec<(Monotonic, u32)>,
 }
 
@@ -34,7 +34,7 @@ impl Written {
     /// Returns when the first tokens were written.
     ///
     /// # Panics
-    /// When there were none.
+    /// Panics when there were none.
     pub fn first_token_at(&self) -> Monotonic {
         self.tokens.first().expect("tokens were written").0
     }
@@ -42,7 +42,7 @@ impl Written {
     /// Returns the time per output token after the first, in seconds.
     ///
     /// # Panics
-    /// When there were fewer than two tokens.
+    /// Panics when there were fewer than two tokens.
     pub fn tpot_sec(&self) -> f64 {
         let count: u32 = self.tokens.iter().map(|(_, count)| count).sum();
         let (last, _) = self.tokens.last().expect("tokens were written");
@@ -65,8 +65,7 @@ struct Shared {
     in_flight: AtomicUsize,
 }
 
-/// A running emitter, on a thread of its own; it answers every request by its script, which may look at the request.
-/// It ends when it is dropped.
+/// A running emitter on its own thread. Its script answers every request. It ends when it is dropped.
 pub struct Emitter {
     port: u16,
     shared: Arc<Shared>,
@@ -75,10 +74,10 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// Starts one on a free port.
+    /// Starts an emitter on a free port.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics when there is no free port.
     pub fn start(script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("an open socket");
@@ -97,20 +96,22 @@ impl Emitter {
         }
     }
 
-    /// Starts one that speaks as a real server does.
+    /// Starts an emitter that answers like a real server.
     pub fn speaking(speaker: Speaker) -> Self {
         Self::start(move |asked| speaker.answer(asked))
     }
 
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
+    /// Returns the address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Returns every request so far, in the order in which they came.
+    /// Returns all requests so far, in the order of their arrival.
     pub fn asked(&self) -> Vec<Asked> {
         self.log(|log| log.asked.clone())
     }
@@ -122,17 +123,17 @@ impl Emitter {
         asked
     }
 
-    /// Returns how many connections were opened so far.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Returns the highest number of answers with tokens still to be written, at any time.
+    /// Returns the maximum number of answers with unwritten tokens at any time.
     pub fn peak_in_flight(&self) -> usize {
         self.log(|log| log.peak_in_flight)
     }
 
-    /// Returns every answer that was written, once there are `count` with tokens.
+    /// Waits for `count` answers with tokens and returns all that were written.
     pub async fn written(&self, count: usize) -> Vec<Written> {
         loop {
             let written = self.log(|log| log.written.clone());
@@ -152,7 +153,7 @@ impl Drop for Emitter {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
-            // A script that panicked has failed its test by its missing answer.
+            // A script that panicked already fails its test by the missing answer.
             let _ = thread.join();
         }
     }
@@ -196,7 +197,7 @@ async fn answer(mut connection: TcpStream, shared: Arc<Shared>, script: Arc<Scri
     }
 }
 
-/// Returns head and body; `None` where the client leaves before it has asked.
+/// Reads head and body of a request; returns `None` where the client disconnects earlier.
 async fn read_request(connection: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     const END: &[u8] = b"\r\n\r\n";
     let mut bytes = Vec::new();
@@ -235,8 +236,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Takes steps, and returns when tokens were written. The answer is in flight until its last token is about to be: a
-/// client that has that one may ask the next before this function returns.
+/// Takes the steps and returns when tokens were written. The answer is in flight until just before its last tokens are
+/// written, since a client that has them may send the next request before this function returns.
 async fn emit(mut connection: TcpStream, steps: Vec<Step>, in_flight: InFlight<'_>) -> Vec<(Monotonic, u32)> {
     connection.set_nodelay(true).expect("an open connection");
     let last_tokens = steps.iter().rposition(|step| matches!(step, Step::Tokens(..)));
@@ -260,7 +261,7 @@ async fn emit(mut connection: TcpStream, steps: Vec<Step>, in_flight: InFlight<'
                 break;
             }
         };
-        // A client that has what it wants closes the connection.
+        // A client that has all it needs closes the connection.
         if connection.write_all(&bytes).await.is_err() {
             break;
         }

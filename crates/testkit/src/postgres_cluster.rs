@@ -1,5 +1,5 @@
-//! A PostgreSQL cluster of a test's own: a folder and a socket, no port, gone with the test. It can be stopped and
-//! started again.
+//! A PostgreSQL cluster for one test: a folder and a socket without a port, removed with the test. It can be stopped
+//! and started again.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
 use tempfile::TempDir;
 
+/// A running or stopped cluster.
 pub struct PostgresCluster {
     binaries: PathBuf,
     folder: TempDir,
@@ -18,22 +19,22 @@ pub struct PostgresCluster {
     server: Option<Child>,
 }
 
-/// Nothing of a test is to outlive a power cut.
+/// Settings of a cluster whose data need not survive a power cut.
 const QUICK: &[&str] = &["fsync=off"];
 
 impl PostgresCluster {
-    /// Starts a cluster that keeps nothing through a power cut, and returns it once it takes connections.
+    /// Starts a cluster whose data does not survive a power cut, and returns when it accepts connections.
     ///
     /// # Panics
-    /// Panics when PostgreSQL is not installed, with the package to install: a test of it never passes without one.
+    /// Panics when PostgreSQL is not installed, with the package to install, so that no test passes without it.
     pub fn start() -> Self {
         Self::start_with(QUICK)
     }
 
-    /// Starts a cluster with settings of its own, each `NAME=VALUE`; none makes it as durable as it comes.
+    /// Starts a cluster with these settings, each `NAME=VALUE`; without any it has PostgreSQL's own durability.
     ///
     /// # Panics
-    /// Panics when PostgreSQL is not installed, as [`start`](Self::start) does.
+    /// Panics when PostgreSQL is not installed, like [`start`](Self::start).
     pub fn start_with(settings: &'static [&'static str]) -> Self {
         let binaries = binaries()
             .expect("there is no PostgreSQL under /usr/lib/postgresql; install it with: apt-get install postgresql");
@@ -71,12 +72,12 @@ impl PostgresCluster {
         )
     }
 
-    /// Returns once it takes connections.
+    /// Starts the stopped cluster and returns when it accepts connections.
     pub fn start_again(&mut self) {
         self.start_again_with(&[]);
     }
 
-    /// Starts it with these settings beside its own, and returns once it takes connections.
+    /// Starts the stopped cluster with additional settings and returns when it accepts connections.
     pub fn start_again_with(&mut self, settings: &[&str]) {
         let server = self
             .command("postgres")
@@ -96,7 +97,7 @@ impl PostgresCluster {
         panic!("postgres does not answer");
     }
 
-    /// Cuts every connection and returns once nothing is left of it: what `systemctl stop` does.
+    /// Cuts every connection and returns when all processes have ended, like `systemctl stop`.
     pub fn stop(&mut self) {
         self.end(Signal::SIGINT);
     }
@@ -124,19 +125,19 @@ impl PostgresCluster {
 
 impl Drop for PostgresCluster {
     fn drop(&mut self) {
-        // PostgreSQL's immediate shutdown: it takes its children along, SIGKILL would not.
+        // PostgreSQL's immediate shutdown also ends its children, SIGKILL would not.
         self.end(Signal::SIGQUIT);
     }
 }
 
-/// The newest installed version's programs.
+/// Returns the folder with the programs of the newest installed version.
 fn binaries() -> Option<PathBuf> {
     let versions = Path::new("/usr/lib/postgresql").read_dir().ok()?;
     let folders = versions.flatten().map(|version| version.path().join("bin"));
     folders.filter(|folder| folder.join("initdb").is_file()).max()
 }
 
-/// PostgreSQL refuses to run as root.
+/// Returns the user to run the programs as, where the test runs as root, which PostgreSQL rejects.
 fn owner() -> Option<User> {
     let name = |name| User::from_name(name).ok().flatten();
     Uid::effective().is_root().then(|| {

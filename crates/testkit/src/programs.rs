@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Returns the service's program: the one that was built together with the test or bench that runs.
+/// Returns the service's program, built together with the running test or bench.
 ///
 /// # Panics
-/// When it is not there, with the command that builds it.
+/// Panics when it is missing, with the command that builds it.
 pub fn program() -> PathBuf {
     built("joulemark")
 }
@@ -12,25 +12,25 @@ pub fn program() -> PathBuf {
 /// Returns the program of the mistral.rs engine.
 ///
 /// # Panics
-/// When it is not there, with the command that builds it: a test of a real model never passes without one.
+/// Panics when it is missing, with the command that builds it, so that no test of a real model passes without it.
 pub fn engine() -> PathBuf {
     built("joulemark-mistral")
 }
 
-/// Returns a folder for what tests build themselves, kept between runs.
+/// Returns a folder for what tests build themselves, which is preserved between runs.
 ///
 /// # Panics
-/// When it cannot be made.
+/// Panics when it cannot be created.
 pub fn scratch_folder() -> PathBuf {
     let folder = profile_folder().join("testkit");
     std::fs::create_dir_all(&folder).expect("a folder beside the programs");
     folder
 }
 
-/// Returns the command of a program that is installed on this host, or that `tests/run.sh` put into `target/tools`.
+/// Returns the command of a program that is installed on this host, or that `tests/run.sh` installed in `target/tools`.
 ///
 /// # Panics
-/// When it is not there, with the Debian package to install: a test of another program never passes without it.
+/// Panics when it is missing, with the Debian package to install, so that no test of another program passes without it.
 pub fn installed(program: &str, package: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/usr/bin");
@@ -55,7 +55,7 @@ fn built(name: &str) -> PathBuf {
     program
 }
 
-/// Tests and benches are in `target/<profile>/deps`, the programs one above.
+/// Returns the folder of the programs: tests and benches are in `target/<profile>/deps`, the programs one folder above.
 fn profile_folder() -> PathBuf {
     let own = std::env::current_exe().expect("this program's path");
     own.ancestors().nth(2).expect("a folder above").to_owned()

@@ -13,27 +13,28 @@ use serde_json::Value;
 
 use crate::programs::program;
 
-/// Longer than anything takes that a test waits for, also on a host that is busy.
+/// Maximum time that a test waits for anything, chosen for a busy host.
 const PATIENCE: Duration = Duration::from_secs(240);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
-/// The real binary on a free port, with a database and an empty models folder of its own. Dropping it fails the test
-/// when a worker outlives it.
+/// The real program on a free port, with its own database and empty models folder. Dropping it fails the test when a
+/// worker outlives it.
 pub struct Server {
     child: Child,
     pub url: String,
     pub folder: PathBuf,
     client: reqwest::Client,
-    /// The folder goes after the server that writes into it.
+    /// The folder is removed after the server that writes into it has ended.
     owner: Option<tempfile::TempDir>,
 }
 
 impl Server {
-    /// A server that accepts the synthetic engine.
+    /// Starts a server that accepts the synthetic engine.
     pub fn start() -> Self {
         Self::start_with(&["--allow-synthetic-engine"])
     }
 
+    /// Starts a server with these options.
     pub fn start_with(options: &[&str]) -> Self {
         let owner = tempfile::tempdir().expect("a temporary folder");
         let mut server = Self::start_in(owner.path(), options);
@@ -41,7 +42,7 @@ impl Server {
         server
     }
 
-    /// With these variables beside the test's own.
+    /// Starts a server with these environment variables in addition to the test's.
     pub fn start_with_environment(options: &[&str], environment: &[(&str, &str)]) -> Self {
         let owner = tempfile::tempdir().expect("a temporary folder");
         let mut server = Self::start_as(&program(), owner.path(), (options, environment));
@@ -49,12 +50,12 @@ impl Server {
         server
     }
 
-    /// In a folder that outlives the server, so that another one can take over its database.
+    /// Starts a server in a folder that outlives it, so that another server can take over its database.
     pub fn start_in(folder: &Path, options: &[&str]) -> Self {
         Self::start_program_in(&program(), folder, options)
     }
 
-    /// Of a program that was put elsewhere.
+    /// Starts a server from another program file.
     pub fn start_program_in(program: &Path, folder: &Path, options: &[&str]) -> Self {
         Self::start_as(program, folder, (options, &[]))
     }
@@ -74,21 +75,21 @@ impl Server {
         if !options.contains(&"--lock-dir") {
             command.arg("--lock-dir").arg(folder.join("locks"));
         }
-        // Beside the database, where that is a file.
+        // Next to the database, where that is a file.
         if options.contains(&"--database-url") && !options.contains(&"--spool-dir") {
             command.arg("--spool-dir").arg(folder.join("spool"));
         }
         if !options.contains(&"--models-dir") {
             command.arg("--models-dir").arg(&models);
         }
-        // A test that runs under a service manager is not its service.
+        // Even where the test runs under a service manager, this server is not its service.
         for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
             command.env_remove(variable);
         }
         for variable in ["JOULEMARK_DATABASE_URL", "DATABASE_URL", "JOULEMARK_CONFIG"] {
             command.env_remove(variable);
         }
-        // A developer's backtraces would push a worker's last words out of what is kept of them.
+        // Backtraces would push the worker's last words out of the log tail.
         for variable in ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"] {
             command.env_remove(variable);
         }
@@ -123,6 +124,7 @@ impl Server {
         }
     }
 
+    /// Returns the status and the body of a page; a body that is not JSON as a text.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         let response = self
             .client
@@ -135,6 +137,7 @@ impl Server {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// Posts a body and returns the response.
     pub async fn post(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
         let request = self
             .client
@@ -144,6 +147,7 @@ impl Server {
         request.send().await.expect("an answer")
     }
 
+    /// Submits an experiment and returns the status and the body.
     pub async fn submit(&self, experiment: &Value) -> (StatusCode, Value) {
         let response = self
             .post("/v1/experiments", "application/json", experiment.to_string())
@@ -151,17 +155,19 @@ impl Server {
         (response.status(), response.json().await.expect("JSON"))
     }
 
-    /// Submits what must be accepted; its id.
+    /// Submits an experiment that must be accepted and returns its id.
     pub async fn accepted(&self, experiment: &Value) -> String {
         let (status, body) = self.submit(experiment).await;
         assert_eq!(status, StatusCode::CREATED, "{body:#}");
         body["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Returns the experiment as the API shows it.
     pub async fn show(&self, id: &str) -> Value {
         self.get(&format!("/v1/experiments/{id}")).await.1
     }
 
+    /// Cancels an experiment and returns the status and the body.
     pub async fn cancel(&self, id: &str) -> (StatusCode, Value) {
         let response = self
             .post(&format!("/v1/experiments/{id}/cancel"), "application/json", "")
@@ -169,7 +175,7 @@ impl Server {
         (response.status(), response.json().await.expect("JSON"))
     }
 
-    /// Waits until `good` holds for the experiment; the whole experiment.
+    /// Waits until `good` holds for the experiment, and returns it.
     pub async fn until(&self, id: &str, good: impl Fn(&Value) -> bool) -> Value {
         let start = Monotonic::now();
         loop {
@@ -186,6 +192,7 @@ impl Server {
         }
     }
 
+    /// Waits until the experiment is in a state, which must not be another final one, and returns it.
     pub async fn until_state(&self, id: &str, state: &str) -> Value {
         let shown = self
             .until(id, |shown| is_finished(shown) || shown["state"] == state)
@@ -194,19 +201,21 @@ impl Server {
         shown
     }
 
+    /// Returns the results of a completed experiment.
     pub async fn results(&self, id: &str) -> Value {
         let (status, body) = self.get(&format!("/v1/experiments/{id}/results")).await;
         assert_eq!(status, StatusCode::OK, "{body:#}");
         body
     }
 
+    /// Returns the experiment's ranks and cycles.
     pub async fn processes(&self, id: &str) -> Value {
         let (status, body) = self.get(&format!("/v1/experiments/{id}/processes")).await;
         assert_eq!(status, StatusCode::OK, "{body:#}");
         body
     }
 
-    /// Waits until a line of its log has all of `parts`.
+    /// Waits until a line of the server's log contains all of `parts`.
     pub async fn until_logged(&self, parts: &[&str]) {
         let has_all = |line: &str| parts.iter().all(|part| line.contains(part));
         let start = Monotonic::now();
@@ -221,34 +230,38 @@ impl Server {
         }
     }
 
+    /// Returns the server's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
     }
 
+    /// Returns the server's process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
+    /// Returns the process ids of the server's workers.
     pub fn workers(&self) -> Vec<u32> {
         workers_of(self.pid())
     }
 
+    /// Sends a signal to the server.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid() as i32), signal).expect("it runs");
     }
 
-    /// Waits until the server has ended by itself.
+    /// Waits until the server has ended by itself, and returns its exit status.
     pub fn ended(&mut self) -> std::process::ExitStatus {
         self.child.wait().expect("it is ours")
     }
 
-    /// Ends the server as a service manager would, and waits for it.
+    /// Ends the server like a service manager, and waits for it.
     pub fn stop(&mut self) {
         kill(Pid::from_raw(self.pid() as i32), Signal::SIGTERM).expect("it runs");
         assert!(self.child.wait().expect("it is ours").success());
     }
 
-    /// Ends the server as a power cut would.
+    /// Ends the server like a power cut.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is ours");
@@ -258,7 +271,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let pid = self.pid();
-        // Once it was waited for, the number may be another process's.
+        // After it was waited for, its process id may belong to another process.
         if let Ok(None) = self.child.try_wait() {
             let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
             let _ = self.child.wait();
@@ -270,25 +283,26 @@ impl Drop for Server {
     }
 }
 
+/// Returns whether an experiment is in a final state.
 pub fn is_finished(shown: &Value) -> bool {
     ["completed", "failed", "cancelled"]
         .iter()
         .any(|state| shown["state"] == *state)
 }
 
-/// Worker processes of the server with this pid, whether it lives or not.
+/// Returns the process ids of the workers of a server, which may have ended.
 pub fn workers_of(server: u32) -> Vec<u32> {
     let mark = format!("--parent-pid\0{server}\0");
     let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
-        // A zombie has an empty command line: it is dead.
+        // The command line of a zombie is empty.
         std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(&mark))
     })
     .collect()
 }
 
-/// Waits for the workers to be gone; those that are not.
+/// Waits for the workers of a server to end and returns those that have not.
 pub fn no_workers_within(server: u32, patience: Duration) -> Vec<u32> {
     let start = Monotonic::now();
     loop {

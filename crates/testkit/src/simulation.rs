@@ -1,7 +1,7 @@
-//! Meters a simulated sensor in simulated time, with the meter's own arithmetic: `Timeline`, `Awaited`, `EdgeReads`,
-//! `readings`. Only the clock and the hardware are made up, so that thousands of windows take seconds.
+//! Meters a simulated sensor in simulated time with the meter's own arithmetic: `Timeline`, `Awaited`, `EdgeReads`,
+//! `readings`. Only the clock and the hardware are simulated, so that thousands of windows take seconds.
 //!
-//! The bench prints its table from here and a test holds the stated uncertainty to it.
+//! The bench prints its table from here, and a test checks the stated uncertainty.
 
 pub mod troubled;
 
@@ -13,15 +13,16 @@ use joulemark_meter::{Awaited, EdgeReads, Pace, Place, Polls, SourceDescription,
 
 use crate::Shape;
 
-/// A small generator of our own (xorshift64*): the same windows in every run.
+/// A small random number generator (xorshift64*) with the same numbers in every run.
 pub struct Chance(u64);
 
 impl Chance {
+    /// Creates a generator.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// Evenly between `low` and `high`.
+    /// Returns a uniform number between `low` and `high`.
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -30,23 +31,25 @@ impl Chance {
         low + (high - low) * unit
     }
 
+    /// Returns one of the choices.
     pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[(self.between(0.0, choices.len() as f64) as usize).min(choices.len() - 1)]
     }
 }
 
+/// A kind of sensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     GpuCounter,
     RaplCounter,
     InstantPower,
     AveragedPower,
-    /// A counter slower than the meter expects.
+    /// A counter with a longer refresh period than the meter expects.
     SlowCounter,
 }
 
 impl Kind {
-    /// What most hosts have.
+    /// The kinds that most hosts have.
     pub const ALL: [Self; 4] = [
         Self::GpuCounter,
         Self::RaplCounter,
@@ -54,6 +57,7 @@ impl Kind {
         Self::AveragedPower,
     ];
 
+    /// Returns the name of the kind in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::GpuCounter => "NVML counter",
@@ -64,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// Refresh periods that such hardware has, in seconds.
+    /// Returns the refresh periods of such hardware, in seconds.
     pub fn refreshes(self) -> &'static [f64] {
         match self {
             Self::GpuCounter => &[0.02, 0.05, 0.1],
@@ -108,38 +112,38 @@ impl Kind {
     }
 }
 
-/// What is measured, and how the hardware shows it.
+/// A simulated load, and the sensor that shows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sensor {
     pub kind: Kind,
     pub shape: Shape,
     pub refresh_sec: f64,
-    /// Where in its period the sensor stands at time 0.
+    /// Phase of the sensor's refresh period at time 0, in seconds.
     pub phase_sec: f64,
-    /// Half of the most that a power value is off.
+    /// Half of the maximum error of a power value, in watts.
     pub noise_w: f64,
-    /// From when until when it shows what it showed at the first moment.
+    /// Time span in which the sensor keeps showing its value at the beginning of the span.
     pub frozen_sec: Option<(f64, f64)>,
-    /// From when until when it counts nothing.
+    /// Time span in which nothing is counted.
     pub lost_sec: Option<(f64, f64)>,
 }
 
 impl Sensor {
-    /// A sensor's noise, the same for the same refresh: real ones never show one value twice for long.
+    /// Returns the noise of a refresh, the same every time: real sensors hardly ever show one value twice in a row.
     fn noise_w(&self, shown: f64) -> f64 {
         let mut chance = Chance::new(((shown + self.phase_sec) * 1e7) as u64);
         chance.between(0.0, 1.0);
         self.noise_w * (chance.between(-1.0, 1.0) + chance.between(-1.0, 1.0))
     }
 
-    /// Mean power over the refresh before a moment or the one after it, whichever is more.
+    /// Returns the mean power over the refresh period before a time or over the one after it, whichever is larger.
     fn power_beside(&self, at_sec: f64) -> f64 {
         let [before, at, after] =
             [-1.0, 0.0, 1.0].map(|refreshes| self.shape.energy_j(at_sec + refreshes * self.refresh_sec));
         (at - before).max(after - at) / self.refresh_sec
     }
 
-    /// Energy that was not counted up to a moment.
+    /// Returns the energy that was not counted until a time.
     fn lost_j(&self, at_sec: f64) -> f64 {
         let lost = self.lost_sec.filter(|(since, _)| *since < at_sec);
         lost.map_or(0.0, |(since, until)| {
@@ -175,36 +179,39 @@ impl Sensor {
     }
 }
 
-/// Some sensors scatter, others show the same value twice.
+/// Noise levels of sensors, in watts: some scatter, others repeat values.
 const NOISES_W: [f64; 2] = [0.0, 0.3];
 
 fn milliwatts(watts: f64) -> f64 {
     (watts * 1e3).floor() / 1e3
 }
 
-/// What came out for one window, and what was true.
+/// The result of metering one window, and the true energy.
 pub struct Metered {
     pub reading: SourceReading,
     pub truth_j: f64,
-    /// Power over a refresh at the edges, which a counter is allowed to cost.
+    /// Mean power over a refresh period at the edges: an error of this size is allowed for a counter.
     pub edge_w: f64,
 }
 
 impl Metered {
+    /// Returns the absolute error of the energy, in joules.
     pub fn error_j(&self) -> f64 {
         (self.reading.energy_j.expect("a simulated sensor always answers") - self.truth_j).abs()
     }
 
+    /// Returns whether the energy is unknown.
     pub fn is_null(&self) -> bool {
         self.reading.energy_j.is_none()
     }
 
+    /// Returns whether the interval contains the true energy.
     pub fn is_covered(&self) -> bool {
         self.error_j() <= self.reading.uncertainty_j.expect("a known energy has an uncertainty")
     }
 }
 
-/// The meter's thread, in simulated time.
+/// The meter's thread in simulated time.
 struct Meter<'a> {
     sensor: &'a Sensor,
     timeline: Timeline,
@@ -213,14 +220,14 @@ struct Meter<'a> {
     polls: Polls,
     edge_reads: Option<EdgeReads>,
     sweep: Duration,
-    /// From when until when nothing is read.
+    /// Time span in which nothing is read.
     stall_sec: Option<(f64, f64)>,
 }
 
-/// How often the meter looks whether a window has settled.
+/// Time between checks whether a window has settled.
 const LOOK_SEC: f64 = 10e-3;
 
-/// A call into the driver, and how late a sleeping thread is woken.
+/// Duration of a call into the driver, and the delay with which a sleeping thread wakes up.
 const READ_SEC: f64 = 20e-6;
 const LATE_SEC: (f64, f64) = (50e-6, 400e-6);
 
@@ -296,7 +303,7 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// When a window is: some time after the meter began, between an edge a moment before it and one a moment after it.
+/// The timing of a window: when the meter begins, when the window begins, and how close its edges are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Course {
     began_sec: f64,
@@ -304,11 +311,12 @@ pub struct Course {
     before_sec: f64,
     length_sec: f64,
     after_sec: f64,
-    /// How long after the window's start nothing is read, and for how long.
+    /// Time after the window's start at which reading stalls, and for how long.
     stall_sec: Option<(f64, f64)>,
 }
 
 impl Course {
+    /// Returns a random course for a window of this length.
     pub fn any(length_sec: f64, chance: &mut Chance) -> Self {
         Self {
             began_sec: chance.between(100.0, 200.0),
@@ -320,7 +328,7 @@ impl Course {
         }
     }
 
-    /// The same where nothing is read for `sec` from `after_start_sec` on.
+    /// Returns the course with nothing read for `sec` from `after_start_sec` on.
     pub fn with_a_stall(self, after_start_sec: f64, sec: f64) -> Self {
         Self {
             stall_sec: Some((after_start_sec, sec)),
@@ -328,18 +336,18 @@ impl Course {
         }
     }
 
-    /// The same where the meter began right before the window.
+    /// Returns the course with the meter beginning immediately before the window.
     pub fn begun_right_before(self) -> Self {
         Self { rest_sec: 0.1, ..self }
     }
 
-    /// About when the window begins; edges that wait for a refresh make it some milliseconds later.
+    /// Returns approximately when the window begins; edges that wait for a refresh delay it by some milliseconds.
     pub fn start_sec(&self) -> f64 {
         self.began_sec + self.rest_sec + self.before_sec
     }
 }
 
-/// Meters one window as the server does.
+/// Meters one window like the server.
 pub fn meter(sensor: &Sensor, course: Course, sweep: Duration, chance: &mut Chance) -> Metered {
     let mut meter = Meter::new(sensor, sweep, course.began_sec);
     meter.edge();
@@ -372,14 +380,16 @@ pub fn meter(sensor: &Sensor, course: Course, sweep: Duration, chance: &mut Chan
     }
 }
 
+/// Names of the shapes of load.
 pub const SHAPES: [&str; 6] = ["constant", "step", "sine", "ramp", "square", "burst"];
 
-/// A shape of this name with chance parameters: idle to full power of a board, periods of a tenth to several seconds.
+/// Returns a shape with random parameters: from idle to full power of a GPU, with periods of a tenth to several
+/// seconds.
 pub fn any_shape(name: &str, chance: &mut Chance) -> Shape {
     let (low_w, high_w) = (chance.between(40.0, 150.0), chance.between(200.0, 450.0));
     match name {
         "constant" => Shape::Constant { watts: high_w },
-        // One change of load a window or so.
+        // About one change of load in each window.
         "step" => Shape::Step {
             low_w,
             high_w,
@@ -413,7 +423,7 @@ pub fn any_shape(name: &str, chance: &mut Chance) -> Shape {
     }
 }
 
-/// Any sensor of this kind on a load of this shape.
+/// Returns a random sensor of this kind with a load of this shape.
 pub fn any_sensor(kind: Kind, shape: &str, chance: &mut Chance) -> Sensor {
     Sensor {
         kind,
@@ -434,15 +444,16 @@ pub struct Case {
 }
 
 impl Case {
-    /// How often the meter sweeps.
+    /// Sampling interval of the meter.
     const SWEEP: Duration = Duration::from_millis(100);
 
+    /// Meters the window.
     pub fn meter(&self, chance: &mut Chance) -> Metered {
         meter(&self.sensor, self.course, Self::SWEEP, chance)
     }
 }
 
-/// `count` cases of all shapes, lengths (0.2 to 20 s), refresh periods and phases.
+/// Returns `count` cases of all shapes, lengths (0.2 to 20 s), refresh periods and phases.
 pub fn cases(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Case> {
     let one = |number: u32| Case {
         sensor: any_sensor(kind, SHAPES[number as usize % SHAPES.len()], chance),
@@ -451,19 +462,21 @@ pub fn cases(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Case> {
     (0..count).map(one).collect()
 }
 
+/// Meters `count` random windows.
 pub fn windows(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Metered> {
     let cases = cases(kind, count, chance);
     cases.iter().map(|case| case.meter(chance)).collect()
 }
 
-/// How well stated intervals hold.
+/// Coverage and width of the stated intervals, and the true errors.
 pub struct Honesty {
-    /// The part of windows whose interval holds the truth.
+    /// Share of the windows whose interval contains the true energy.
     pub coverage: f64,
     pub median_half_width_j: f64,
     pub median_error_j: f64,
 }
 
+/// Returns how well the intervals of some windows hold.
 pub fn honesty(windows: &[Metered]) -> Honesty {
     let covered = windows.iter().filter(|window| window.is_covered()).count();
     Honesty {
@@ -477,6 +490,7 @@ pub fn honesty(windows: &[Metered]) -> Honesty {
     }
 }
 
+/// Returns the upper median.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);

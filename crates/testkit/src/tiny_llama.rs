@@ -1,5 +1,5 @@
-//! A Llama of 140 thousand random weights in Hugging Face's format, so that tests run the real engine on safetensors
-//! without a download. Its output is noise, the same for the same seed.
+//! A Llama model of 140 thousand random weights in Hugging Face's format, so that tests run the real engine on
+//! safetensors without a download. Its output is noise, the same for the same seed.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ const KEY_VALUE_HEADS: usize = 2;
 const INTERMEDIATE: usize = 128;
 const CONTEXT: usize = 256;
 
-/// 256 bytes, then the merges, then the special tokens.
+/// Number of tokens: 256 bytes, then the merges, then the special tokens.
 pub const VOCABULARY: usize = 512;
 const SPECIAL: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 const MERGES: usize = VOCABULARY - 256 - SPECIAL.len();
@@ -81,8 +81,8 @@ fn tokenizer_config() -> Value {
     })
 }
 
-/// Byte-level BPE: every byte has a token, so that any text encodes. The merges join pairs of small letters, so that
-/// the number of tokens is not simply the number of bytes.
+/// Returns a byte-level BPE tokenizer: every byte has a token, so that any text can be encoded. The merges join pairs
+/// of small letters, so that the number of tokens differs from the number of bytes.
 fn tokenizer() -> Value {
     let bytes = (0..=255).map(|byte| byte_symbol(byte).to_string());
     let letters = || 'a'..='z';
@@ -129,7 +129,8 @@ fn tokenizer() -> Value {
     })
 }
 
-/// GPT-2's table: bytes that print stand for themselves, the others for the characters from U+0100 on, in order.
+/// Returns the character of a byte in GPT-2's table: printable bytes represent themselves, the others the characters
+/// from U+0100 on, in order.
 fn byte_symbol(byte: u8) -> char {
     let prints = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     if prints(byte) {
@@ -187,7 +188,7 @@ fn tensors() -> Vec<Tensor> {
     tensors
 }
 
-/// The format: the header's length as a little-endian u64, the header as JSON, the data.
+/// Returns a file in the format: the length of the header as a little-endian u64, the header as JSON, the data.
 fn safetensors(seed: u64) -> Vec<u8> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut header = Map::from_iter([("__metadata__".to_owned(), json!({ "format": "pt" }))]);
@@ -208,7 +209,7 @@ fn safetensors(seed: u64) -> Vec<u8> {
         header.insert(tensor.name, entry);
     }
     let mut header = Value::Object(header).to_string().into_bytes();
-    // Spaces up to a multiple of eight keep the data aligned for readers that map the file.
+    // Padding to a multiple of eight keeps the data aligned for readers that map the file.
     header.resize(header.len().next_multiple_of(8), b' ');
     [(header.len() as u64).to_le_bytes().to_vec(), header, data].concat()
 }
@@ -220,7 +221,7 @@ fn the_same_seed_writes_the_same_model() {
 }
 
 #[test]
-fn the_weights_are_as_many_as_the_configuration_says() {
+fn the_number_of_weights_follows_from_the_configuration() {
     let counted: usize = tensors()
         .iter()
         .map(|tensor| tensor.shape.iter().product::<usize>())

@@ -1,4 +1,4 @@
-//! What became of many experiments, from what the API says of each.
+//! Checks the outcome of many experiments by what the API reports of each.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::server::{Server, is_finished};
 
-/// Every experiment there is, finished.
+/// All experiments of a server after they have finished.
 pub struct Verdict {
     pub experiments: Vec<Value>,
-    /// Experiments of each device by the time of their windows, CLOCK_MONOTONIC seconds.
+    /// Runs on each device with their windows, in CLOCK_MONOTONIC seconds.
     runs: HashMap<String, Vec<Run>>,
-    /// Completed ones without exactly one result of each rank and cycle.
+    /// Completed experiments without exactly one result for each rank and cycle.
     incomplete: Vec<String>,
 }
 
@@ -24,11 +24,12 @@ struct Run {
 }
 
 impl Verdict {
-    /// Waits until nothing is under way; what still is after `patience` stays in the verdict as it is.
+    /// Waits until no experiment is queued or running, at most for `patience`; experiments that still are stay in the
+    /// verdict.
     pub async fn wait(server: &Server, patience: Duration) -> Self {
         const PAUSE: Duration = Duration::from_millis(200);
         let mut waited = Duration::ZERO;
-        // What is sent back to the queue between two of its questions is in neither answer; not so twice in a row.
+        // An experiment that is requeued between two requests is in neither answer, but hardly twice in a row.
         while waited < patience && !(is_idle(server).await && is_idle(server).await) {
             tokio::time::sleep(PAUSE).await;
             waited += PAUSE;
@@ -58,6 +59,7 @@ impl Verdict {
         }
     }
 
+    /// Returns the number of experiments in each state, failed ones by reason.
     pub fn by_state(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for experiment in &self.experiments {
@@ -70,7 +72,7 @@ impl Verdict {
         counts
     }
 
-    /// Of those accepted the ones that are not there, or never came to an end.
+    /// Returns the accepted experiments that are missing or have not finished.
     pub fn lost(&self, accepted: &[String]) -> Vec<String> {
         let finished = self
             .experiments
@@ -81,7 +83,7 @@ impl Verdict {
         accepted.iter().filter(|id| !finished.contains(*id)).cloned().collect()
     }
 
-    /// Experiments with a result too many or too few, and pairs that were on one device at the same time.
+    /// Returns experiments with missing or surplus results, and pairs that used one device at the same time.
     pub fn twice(&self) -> Vec<String> {
         let mut wrong = self.incomplete.clone();
         for (device, runs) in &self.runs {
@@ -101,7 +103,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The devices of one rank and cycle, with its window.
+/// Returns the devices of one rank and cycle, each with the window.
 fn device_runs(experiment: &Value, id: &str, item: &Value) -> Vec<(String, Run)> {
     let window = &item["window"];
     let run = Run {

@@ -1,5 +1,6 @@
-//! When the requests of a load are due. Pure: drawn from the load's seed by formulas that stand here, and logarithms
-//! that are no platform's, so that a seed means the same arrivals in every release; a test holds them to fixed figures.
+//! Computes when the requests of a load are due. No I/O: times are drawn from the load's seed by the formulas below,
+//! with platform-independent logarithms, so that a seed means the same arrivals in every release. A test compares them
+//! with fixed figures.
 
 use std::f64::consts::TAU;
 
@@ -7,7 +8,7 @@ use joulemark_experiment::{Arrivals, Load, OpenLoad, Spec};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// The times between the requests of an open load, in seconds, without end.
+/// The endless sequence of times between the requests of an open load, in seconds.
 pub struct Gaps {
     random: ChaCha8Rng,
     arrivals: Arrivals,
@@ -15,10 +16,11 @@ pub struct Gaps {
     burstiness: f64,
 }
 
-/// Streams of random numbers of one cycle: when requests come, and which rank gets each.
+/// Number of random streams of a cycle: one for the times of requests, one for their ranks.
 const STREAMS: u64 = 2;
 
 impl Gaps {
+    /// Creates the sequence of a cycle.
     pub fn new(open: &OpenLoad, cycle: u32) -> Self {
         Self {
             random: stream(open, cycle, 0),
@@ -42,15 +44,15 @@ impl Iterator for Gaps {
     }
 }
 
-/// When the requests of a rank come in a cycle, in seconds from its beginning.
+/// The times at which the requests of a rank are due in a cycle, in seconds from its beginning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     pub due_sec: Vec<f64>,
-    /// Until when requests might have come: the cycle does not end before.
+    /// Minimum length of the cycle: requests may arrive until then.
     pub until_sec: f64,
 }
 
-/// Returns when the requests of a rank come in a cycle; `None` where a load is none that has times.
+/// Returns when the requests of a rank are due in a cycle; `None` for loads without times.
 pub fn schedule(spec: &Spec, rank: u32, cycle: u32) -> Option<Schedule> {
     let ranks = spec.num_processes;
     match spec.load.as_ref()? {
@@ -73,9 +75,10 @@ pub fn schedule(spec: &Spec, rank: u32, cycle: u32) -> Option<Schedule> {
     }
 }
 
+/// Returns when the requests of all ranks are due in a cycle.
 fn all_due_sec(open: &OpenLoad, cycle: u32) -> impl Iterator<Item = f64> + use<> {
     let most_sec = open.duration_sec.unwrap_or(f64::INFINITY);
-    let most = open.most_requests() as usize;
+    let most = open.max_requests() as usize;
     let sums = Gaps::new(open, cycle).scan(0.0, |now, gap| {
         *now += gap;
         Some(*now)
@@ -83,28 +86,29 @@ fn all_due_sec(open: &OpenLoad, cycle: u32) -> impl Iterator<Item = f64> + use<>
     sums.take_while(move |due| *due <= most_sec).take(most)
 }
 
+/// Returns one of a cycle's random streams.
 fn stream(open: &OpenLoad, cycle: u32, which: u64) -> ChaCha8Rng {
     let mut random = ChaCha8Rng::seed_from_u64(open.seed);
     random.set_stream(u64::from(cycle) * STREAMS + which);
     random
 }
 
-/// Draws from (0, 1].
+/// Draws a uniform number from (0, 1].
 fn uniform(random: &mut ChaCha8Rng) -> f64 {
     1.0 - random.random::<f64>()
 }
 
-/// Draws from the exponential distribution of mean 1, by inversion.
+/// Draws from the exponential distribution with mean 1, by inversion.
 fn exponential(random: &mut ChaCha8Rng) -> f64 {
     -libm::log(uniform(random))
 }
 
-/// Draws from the normal distribution (Box and Muller, 1958).
+/// Draws from the standard normal distribution (Box and Muller, 1958).
 fn normal(random: &mut ChaCha8Rng) -> f64 {
     (-2.0 * libm::log(uniform(random))).sqrt() * libm::cos(TAU * uniform(random))
 }
 
-/// Draws from the gamma distribution of a shape and of scale 1 (Marsaglia and Tsang, 2000).
+/// Draws from the gamma distribution with this shape and scale 1 (Marsaglia and Tsang, 2000).
 fn gamma(random: &mut ChaCha8Rng, shape: f64) -> f64 {
     if shape < 1.0 {
         return gamma(random, shape + 1.0) * libm::pow(uniform(random), 1.0 / shape);
@@ -141,7 +145,8 @@ mod tests {
         }
     }
 
-    /// Returns the largest distance of the empirical distribution from `of`, times the root of the number of draws.
+    /// Returns the largest distance of the empirical distribution from `of`, times the square root of the number of
+    /// draws.
     fn kolmogorov_smirnov(mut draws: Vec<f64>, of: impl ContinuousCDF<f64, f64>) -> f64 {
         draws.sort_by(f64::total_cmp);
         let count = draws.len() as f64;
@@ -152,11 +157,11 @@ mod tests {
         draws.iter().enumerate().map(distance).fold(0.0, f64::max) * count.sqrt()
     }
 
-    /// Of 1,000 samples of the right distribution one lies beyond.
+    /// One in 1,000 samples of the right distribution exceeds this.
     const CRITICAL: f64 = 1.949;
 
     #[test]
-    fn gaps_have_the_distribution_that_they_are_asked_for() {
+    fn gaps_have_the_requested_distribution() {
         let gaps = |arrivals, burstiness| {
             Gaps::new(&open(arrivals, burstiness), 3)
                 .take(DRAWS)
@@ -171,14 +176,14 @@ mod tests {
             let distance = kolmogorov_smirnov(gaps(Arrivals::Gamma, Some(shape)), of);
             assert!(distance < CRITICAL, "{shape}: {distance}");
         }
-        // It tells a wrong one.
+        // A wrong distribution is detected.
         let wrong = kolmogorov_smirnov(poisson, Gamma::new(1.1, 4.4).unwrap());
         assert!(wrong > CRITICAL, "{wrong}");
         assert!(gaps(Arrivals::Constant, None).iter().all(|gap| *gap == 0.25));
     }
 
     #[test]
-    fn a_gap_does_not_tell_of_the_next() {
+    fn consecutive_gaps_are_not_correlated() {
         let gaps: Vec<f64> = Gaps::new(&open(Arrivals::Poisson, None), 0).take(DRAWS).collect();
         let mean = gaps.iter().sum::<f64>() / DRAWS as f64;
         let variance: f64 = gaps.iter().map(|gap| (gap - mean).powi(2)).sum();
@@ -191,15 +196,16 @@ mod tests {
         );
     }
 
-    /// Holds the mean wait for a server which takes one at a time, and the same time for each (M/D/1), against Pollaczek and
-    /// Khinchine's: utilisation / (2 · (1 - utilisation)) service times.
+    /// Compares the mean wait for a server that handles one request at a time, each in the same time (M/D/1), with the
+    /// formula of Pollaczek and Khinchine: utilisation / (2 · (1 - utilisation)) service times.
     #[test]
     fn arrivals_wait_for_an_engine_as_queueing_theory_says() {
         let load = OpenLoad {
             requests: Some(400_000),
             ..open(Arrivals::Poisson, None)
         };
-        // The tolerances are four standard errors of the mean, found over 20 seeds: waiting times that follow each other are alike.
+        // The tolerances are four standard errors of the mean, determined over 20 seeds: consecutive waiting times are
+        // correlated.
         for (utilisation, tolerance) in [(0.5, 0.02), (0.9, 0.08)] {
             let service_sec = utilisation / load.rate_per_sec;
             let (mut free, mut waited) = (0.0_f64, 0.0);
@@ -216,8 +222,8 @@ mod tests {
         }
     }
 
-    // Fixed figures: a stored seed must mean the same arrivals, and the same ranks, years later, whatever rand and the
-    // standard library do.
+    // Fixed figures: a stored seed must mean the same arrivals and ranks years later, whatever rand and the standard
+    // library change.
     #[test]
     fn the_arrivals_of_a_seed_and_their_ranks_never_change() {
         let first = |arrivals, burstiness| Gaps::new(&open(arrivals, burstiness), 1).take(4).collect::<Vec<_>>();
@@ -277,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn each_request_is_one_ranks_and_every_cycle_draws_its_own() {
+    fn each_request_belongs_to_one_rank_and_every_cycle_draws_its_own() {
         let load = json!({"open": {"rate_per_sec": 5, "requests": 300, "seed": 3}});
         let ranks = of_ranks(&spec(3, load.clone()), 0);
         let mut all = ranks.concat();
@@ -289,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_come_for_as_long_or_as_often_as_they_are_to() {
+    fn a_duration_or_a_number_limits_the_requests() {
         let constant = json!({"open": {"rate_per_sec": 4, "arrivals": "constant", "duration_sec": 1.1}});
         let of_constant = schedule(&spec(1, constant), 0, 0).expect("it has times");
         assert_eq!(

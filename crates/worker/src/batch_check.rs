@@ -1,5 +1,5 @@
-//! Shows of a batch that each of its sequences comes out as it does alone. Owns how far logits may differ; knows nothing of
-//! how an engine batches.
+//! Checks that each sequence of a batch comes out as it does alone. Owns the bound on differences of logits; how an
+//! engine batches is left to the engine.
 
 use futures::future::try_join_all;
 use joulemark_measurement::{BatchCheck, BatchVerdict, RequestMeasurement, StepCount};
@@ -9,14 +9,15 @@ use crate::job::PreparedPrompt;
 use crate::measured::measurement;
 use crate::together::begin_together;
 
-/// Steps in which each sequence is compared, where the model's context leaves room for them.
+/// Number of steps that are compared for each sequence, where the model's context has room for them.
 const STEPS: u32 = 16;
 
-/// Runs each prompt of one wave alone and keeps its tokens and logits, then the wave with those tokens forced, so that every
-/// step can be compared. `None` of fewer than two prompts.
+/// Runs each prompt of one wave alone and records its tokens and logits, then runs the wave with these tokens forced,
+/// so that every step can be compared. Returns `None` for fewer than two prompts.
 ///
 /// # Errors
-/// [`EngineError::Batch`] where the batch does not come out as its sequences do alone, or does not stay together.
+/// Returns [`EngineError::Batch`] where a sequence comes out differently in the batch, or where the batch does not stay
+/// together.
 pub async fn batch_check<E: Engine>(engine: &E, wave: Vec<PreparedPrompt>) -> Result<Option<BatchCheck>, EngineError> {
     if wave.len() < 2 {
         return Ok(None);
@@ -56,6 +57,7 @@ pub async fn batch_check<E: Engine>(engine: &E, wave: Vec<PreparedPrompt>) -> Re
     }
 }
 
+/// Checks that the engine decoded all sequences of the wave together.
 fn stay_together(wave: &[PreparedPrompt], together: &[Generated]) -> Result<(), EngineError> {
     let requests: Vec<RequestMeasurement> = wave
         .iter()
@@ -71,9 +73,9 @@ fn stay_together(wave: &[PreparedPrompt], together: &[Generated]) -> Result<(), 
     }
 }
 
-/// How many roundings of a type logits may differ by, and the size of one (half of the distance between 1 and the next
-/// number). Sums in another order differ by a few of the type's roundings a layer; 32-bit sums of thousands of products by
-/// more of their own, which are tiny.
+/// For each number type, the number of roundings by which logits may differ, and the size of one: half of the distance
+/// between 1 and the next number. Sums in another order differ by a few roundings in each layer; 32-bit sums of
+/// thousands of products by more, but tiny, roundings.
 const ROUNDINGS: [(&str, f64, f64); 3] = [
     ("f32", 4096.0, 1.0 / (1u64 << 24) as f64),
     ("f16", 64.0, 1.0 / (1u64 << 11) as f64),
@@ -83,7 +85,7 @@ const ROUNDINGS: [(&str, f64, f64); 3] = [
 /// Compares the logits of each sequence alone and in the batch.
 ///
 /// # Errors
-/// [`EngineError::Batch`] where the engine did not choose what was forced on it.
+/// Returns [`EngineError::Batch`] where the engine did not choose the forced tokens.
 fn compared(alone: &[Vec<TopLogits>], together: &[Generated], dtype: &str) -> Result<BatchCheck, EngineError> {
     let (mut largest_difference, mut largest_logit, mut compared_tokens) = (0.0_f64, 0.0_f64, 0);
     for (kept, generated) in alone.iter().zip(together) {
@@ -93,14 +95,14 @@ fn compared(alone: &[Vec<TopLogits>], together: &[Generated], dtype: &str) -> Re
             .filter(|(kept, id)| kept.token == **id);
         if same_tokens.count() != kept.len() || generated.top_logits.len() != kept.len() {
             return Err(EngineError::Batch(
-                "the engine chose other tokens than were forced on it".to_owned(),
+                "the engine chose other tokens than the forced ones".to_owned(),
             ));
         }
         for (one, other) in kept.iter().zip(&generated.top_logits) {
             compared_tokens += 1;
             for ((_, one), (_, other)) in one.logits.iter().zip(&other.logits) {
                 let difference = (f64::from(*one) - f64::from(*other)).abs();
-                // What is no number differs from any.
+                // NaN counts as an infinite difference.
                 largest_difference = if difference.is_nan() {
                     f64::INFINITY
                 } else {

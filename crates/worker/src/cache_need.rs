@@ -1,24 +1,24 @@
-//! The room that the sequences of one batch take in a key-value cache, known before a model is loaded. Pure.
+//! Computes the size that the sequences of one batch need in a key-value cache, before a model is loaded. No I/O.
 
 use joulemark_experiment::{FpPrecision, PromptLine, Prompts, Spec};
 
 use crate::inference::prompts;
 
-/// Tokens in a block of a paged cache: the largest block that mistral.rs 0.8.1 has, and its default.
+/// Number of tokens in a block of a paged cache: the default of mistral.rs 0.8.1 and its largest.
 pub const BLOCK_TOKENS: u64 = 32;
 
-/// Tokens by which a chat template may lengthen a prompt, where its length is not given in tokens. Templates with a system
-/// prompt of their own stay below 100.
+/// Number of tokens that a chat template may add to a prompt whose length in tokens is not given. Templates with
+/// their own system prompt stay below 100.
 const TEMPLATE_TOKENS: u32 = 1024;
 
-/// mistral.rs 0.8.1 allocates a second cache for each request as it comes, in steps of so many tokens of its prompt
+/// mistral.rs 0.8.1 allocates a second cache for each request, in steps of this many tokens of its prompt
 /// (`NormalCache::CACHE_GROW_SIZE`). Keys and values share it.
 const PREALLOCATED_STEP_TOKENS: u64 = 512;
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// Returns the bytes of an element of a key-value cache on a GPU, which has the activations' type. A GPU of today chooses one of
-/// two bytes.
+/// Returns the number of bytes of an element of a key-value cache on a GPU, which has the type of the activations. For
+/// `auto`, current GPUs choose a type of two bytes.
 pub fn element_bytes(precision: FpPrecision) -> u64 {
     match precision {
         FpPrecision::Float32 => 4,
@@ -26,22 +26,22 @@ pub fn element_bytes(precision: FpPrecision) -> u64 {
     }
 }
 
-/// The sequences that a key-value cache must hold at once.
+/// The sequences that a key-value cache must hold at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheNeed {
-    /// Sequences that are decoded side by side.
+    /// Number of sequences that are decoded together.
     pub sequences: u32,
-    /// The most tokens that a prompt of theirs can have.
+    /// Maximum number of tokens of a prompt.
     pub input_tokens: u32,
-    /// The most tokens that one can be asked for.
+    /// Maximum number of output tokens of a sequence.
     pub output_tokens: u32,
-    /// Whether every prompt has exactly `input_tokens`. Of a text it is a bound: no token stands for less than a byte.
+    /// Whether every prompt has exactly `input_tokens`. For a text it is a bound: a token has at least one byte.
     pub is_exact: bool,
 }
 
 impl CacheNeed {
-    /// Returns what the batches of `spec`, as workers get it, take at once. No sequence is longer than `max_context_tokens`, where
-    /// that is known: a prompt that leaves no room for its answer is refused.
+    /// Returns what the batches of `spec` need, which is in the form that workers get. No sequence is longer than
+    /// `max_context_tokens`, where that is known: prompts without room for their answer are rejected.
     pub fn of(spec: &Spec, max_context_tokens: Option<u64>) -> Self {
         let synthetic = match &spec.prompts {
             Prompts::Synthetic { synthetic } if spec.prompt_lines.is_empty() => Some(synthetic.input_bounds()),
@@ -59,38 +59,38 @@ impl CacheNeed {
             sequences: spec.batch_size,
             input_tokens: longest.min(cut).min(context.saturating_sub(output_tokens)),
             output_tokens,
-            // A batch of texts is accepted only where all are cut to one length.
+            // Batches of texts are only accepted where all are cut to one length.
             is_exact: are_alike || (spec.batch_size > 1 && spec.max_input_tokens.is_some()),
         }
     }
 
-    /// Returns the tokens of one sequence, input and output.
+    /// Returns the number of input and output tokens of one sequence.
     pub fn sequence_tokens(&self) -> u64 {
         u64::from(self.input_tokens) + u64::from(self.output_tokens)
     }
 
-    /// Returns the tokens that a paged cache must have places for: of each sequence whole blocks and one to grow into, and
-    /// the block that the engine keeps to itself.
+    /// Returns the number of tokens that a paged cache must hold: for each sequence whole blocks and one to grow into,
+    /// and the block that the engine reserves for itself.
     pub fn paged_tokens(&self) -> u64 {
         let blocks = self.sequence_tokens().div_ceil(BLOCK_TOKENS) + 1;
         (u64::from(self.sequences) * blocks + 1) * BLOCK_TOKENS
     }
 
-    /// Returns the size of a paged cache in MiB, rounded up, where one token takes `token_bytes`.
+    /// Returns the size of a paged cache in MiB, rounded up, for `token_bytes` per token.
     pub fn paged_mib(&self, token_bytes: u64) -> u64 {
-        // The engine divides by one factor after the other and rounds down each time, by less than a block in all.
+        // The engine divides by each factor in turn and rounds down, which loses less than a block in all.
         (self.paged_tokens() * token_bytes).div_ceil(MEBIBYTE) + 1
     }
 
-    /// Returns the bytes that the engine allocates beside the paged cache while the prompts are run, where keys and values
-    /// of one token take `token_bytes`.
+    /// Returns the number of bytes that the engine allocates besides the paged cache while it runs the prompts. Keys
+    /// and values of one token take `token_bytes`.
     pub fn preallocated_bytes(&self, token_bytes: u64) -> u64 {
         let of_prompt = u64::from(self.input_tokens).div_ceil(PREALLOCATED_STEP_TOKENS) * PREALLOCATED_STEP_TOKENS;
         u64::from(self.sequences) * of_prompt * token_bytes / 2
     }
 }
 
-/// Returns the most bytes that a prompt of `spec` has.
+/// Returns the maximum number of bytes of a prompt of `spec`.
 fn longest_text(spec: &Spec) -> u32 {
     let longest = if spec.prompt_lines.is_empty() {
         match &spec.prompts {
@@ -108,7 +108,8 @@ fn longest_text(spec: &Spec) -> u32 {
     u32::try_from(longest.unwrap_or(0)).unwrap_or(u32::MAX)
 }
 
-/// Returns the bytes of a line, and some for each of its messages, which a template sets apart by tokens of its own.
+/// Returns the number of bytes of a line, plus some for each of its messages, which a template separates by its own
+/// tokens.
 fn longest_line(line: &PromptLine) -> usize {
     const MESSAGE_TOKENS: usize = 16;
     line.bytes() as usize + line.messages.as_ref().map_or(0, Vec::len) * MESSAGE_TOKENS
@@ -137,17 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn its_size_is_rounded_up_to_what_the_engine_makes_of_it() {
+    fn the_size_is_large_enough_after_the_rounding_of_the_engine() {
         for (layers, elements) in [(1, 2), (30, 384), (61, 576), (32, 2048)] {
             let mib = WAVE.paged_mib(layers * elements * 2);
-            // As `mb_to_blocks!` of mistral.rs 0.8.1 divides.
+            // The division of `mb_to_blocks!` in mistral.rs 0.8.1.
             let blocks = mib * (1 << 20) / 2 / 32 / layers / elements;
             assert!(blocks * 32 >= WAVE.paged_tokens(), "{layers} {elements}: {blocks}");
         }
     }
 
     #[test]
-    fn what_is_allocated_beside_it_grows_by_steps_of_512_tokens_of_the_prompt() {
+    fn the_second_cache_grows_in_steps_of_512_tokens_of_the_prompt() {
         assert_eq!(WAVE.preallocated_bytes(2), 4 * 512);
         let longer = CacheNeed {
             input_tokens: 513,
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_takes_no_more_than_the_model_s_context_leaves_it() {
+    fn a_text_needs_at_most_the_rest_of_the_context() {
         let text = spec(serde_json::json!(["a".repeat(5000)]));
         assert_eq!(CacheNeed::of(&text, None).input_tokens, 5000 + TEMPLATE_TOKENS);
         assert_eq!(CacheNeed::of(&text, Some(2048)).sequence_tokens(), 2048);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_set_only_the_prompts_that_are_run_count() {
+    fn only_the_prompts_of_a_set_that_are_run_count() {
         let texts = prompts::load("mixed-64", None).expect("the set");
         let longest = |count| texts.iter().take(count).map(String::len).max().unwrap_or(0) as u32;
         assert!(longest(1) < longest(64));

@@ -11,10 +11,10 @@ use crate::process::{bind_to_parent, pin_to_cpus, report_pipe};
 use crate::runner::{InProcess, Runner};
 use crate::{SessionError, cpu, protocol, session};
 
-/// Arguments that the server gives to every worker.
+/// Arguments that the server passes to every worker.
 #[derive(Debug, Args)]
 pub struct RankArguments {
-    /// The server's pid: the worker ends with it.
+    /// Process id of the server; the worker ends with it.
     #[arg(long)]
     parent_pid: u32,
     /// Logical CPUs to run on.
@@ -22,35 +22,35 @@ pub struct RankArguments {
     cpus: Vec<u32>,
 }
 
-/// Why a worker ended before its work was done.
+/// The reason why a worker ended before its work was done.
 #[derive(Debug, Error)]
 pub enum WorkerError {
-    #[error("a worker is started by the service, not by hand: {0}")]
+    #[error("a worker can only be started by the service: {0}")]
     ByHand(#[source] io::Error),
     #[error("cannot run on CPUs {cpus:?}: {error}")]
     Pinning { cpus: Vec<u32>, error: io::Error },
-    #[error("no runtime can be started: {0}")]
+    #[error("the runtime cannot be started: {0}")]
     Runtime(#[source] io::Error),
     #[error(transparent)]
     Session(#[from] SessionError),
 }
 
-/// Runs one rank with an engine in this process, from the first order to the last, and ends the process.
+/// Runs one rank with an engine in this process, from the first order to the last, and then ends the process.
 ///
 /// # Errors
-/// [`WorkerError`]; what the server can still be told, it was told.
+/// Returns a [`WorkerError`]; the server has been told about it where that was possible.
 pub fn run_rank<E: Engine>(arguments: RankArguments) -> Result<Infallible, WorkerError> {
     run_rank_with::<InProcess<E>>(arguments)
 }
 
-/// Runs one rank with whatever runs its prompts, from the first order to the last, and ends the process.
+/// Runs one rank with a runner, from the first order to the last, and then ends the process.
 ///
 /// # Errors
-/// [`WorkerError`]; what the server can still be told, it was told.
+/// Returns a [`WorkerError`]; the server has been told about it where that was possible.
 pub fn run_rank_with<R: Runner>(arguments: RankArguments) -> Result<Infallible, WorkerError> {
     bind_to_parent(arguments.parent_pid).map_err(WorkerError::ByHand)?;
     let reports = report_pipe().map_err(WorkerError::ByHand)?;
-    // Before any other thread is there: threads inherit the pinning of the one that starts them.
+    // Before other threads start: threads inherit the pinning of their parent.
     pin_to_cpus(&arguments.cpus).map_err(|error| WorkerError::Pinning {
         cpus: arguments.cpus,
         error,
@@ -63,11 +63,11 @@ pub fn run_rank_with<R: Runner>(arguments: RankArguments) -> Result<Infallible, 
     let runtime = builder.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(WorkerError::Runtime)?;
     runtime.block_on(session::run::<R>(io::stdin(), reports))?;
-    // Not returned from: the engine's own threads would be waited for.
+    // Returning would wait for the engine's threads.
     std::process::exit(0)
 }
 
-/// Describes an engine of this build, as its program answers to `--describe`.
+/// Returns the description of an engine of this build, which its program prints for `--describe`.
 pub fn describe(name: &str, engine_version: &str, features: &[&str]) -> OfferedEngine {
     OfferedEngine {
         name: name.to_owned(),
@@ -80,7 +80,7 @@ pub fn describe(name: &str, engine_version: &str, features: &[&str]) -> OfferedE
     }
 }
 
-/// A worker's log: plain lines on standard error, which the server stamps and keeps.
+/// Starts the log of a worker: plain lines on standard error, to which the server adds the time.
 fn start_log() {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("warn,joulemark=info,mistralrs=info,mistralrs_core=info"))

@@ -1,16 +1,16 @@
 use std::io::Write;
 
-/// Refuses a CPU that this build would crash on with an illegal instruction in the middle of an experiment: names on
-/// standard error what is missing and answers false.
+/// Checks that the CPU has the instructions that this build needs. If not, prints the missing features to standard
+/// error and returns `false`, instead of crashing with an illegal instruction during an experiment.
 ///
-/// Written so plainly because it runs before it is known which instructions there are: iterators, strings and `format!`
-/// compile to vector moves (found by running it on an emulated CPU of 2008), writing a constant does not.
+/// The code is deliberately plain, since it runs before it is known which instructions exist: iterators, strings and
+/// `format!` compile to vector moves (observed on an emulated CPU of 2008), writing a constant does not.
 pub fn is_good_enough() -> bool {
     let features = read();
     if !cfg!(target_feature = "avx2") || NEEDED.iter().all(|needed| needed.is_in(&features)) {
         return true;
     }
-    // Nothing can be done about a standard error that is closed.
+    // Nothing can be done about a closed standard error.
     let say = |text: &str| drop(std::io::stderr().write_all(text.as_bytes()));
     say("joulemark: this build needs a CPU of level x86-64-v3 (2013 or later); this one lacks");
     for needed in &NEEDED {
@@ -31,7 +31,8 @@ struct Features {
     leaf7_ebx: u32,
 }
 
-/// Asked of the CPU itself: `is_x86_feature_detected!` is constant true for what the build already assumes.
+/// Reads the features with CPUID, because `is_x86_feature_detected!` is always true for features that the build
+/// assumes.
 #[cfg(target_arch = "x86_64")]
 fn read() -> Features {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -51,7 +52,7 @@ fn read() -> Features {
     }
 }
 
-/// One feature by its bit (Intel SDM volume 2, CPUID).
+/// A feature and its bit (Intel SDM volume 2, CPUID).
 struct Needed {
     name: &'static str,
     in_leaf7: bool,
@@ -59,6 +60,7 @@ struct Needed {
 }
 
 impl Needed {
+    /// Returns whether the CPU has the feature.
     fn is_in(&self, features: &Features) -> bool {
         let word = if self.in_leaf7 {
             features.leaf7_ebx
@@ -69,7 +71,7 @@ impl Needed {
     }
 }
 
-/// What x86-64-v3 adds that inference kernels use.
+/// Features of x86-64-v3 that inference kernels use.
 static NEEDED: [Needed; 7] = [
     Needed {
         name: "fma",
@@ -108,7 +110,7 @@ static NEEDED: [Needed; 7] = [
     },
 ];
 
-/// CPU features that this build was compiled for, of those that decide which kernels run.
+/// Returns the CPU features that this build was compiled for, as far as they decide which kernels run.
 pub fn compiled_features() -> Vec<String> {
     let known = [
         ("sse4.2", cfg!(target_feature = "sse4.2")),
@@ -132,8 +134,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cpu_without_avx2_lacks_it_by_name() {
-        // Ivy Bridge: AVX and F16C, but neither AVX2, FMA nor the bit manipulation sets.
+    fn the_missing_features_of_a_cpu_are_named() {
+        // Ivy Bridge has AVX and F16C, but neither AVX2, FMA nor the bit manipulation sets.
         let old = Features {
             leaf1_ecx: 1 << 28 | 1 << 29,
             leaf7_ebx: 0,
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_that_runs_this_test_is_good_enough_for_the_build() {
+    fn the_cpu_that_runs_this_test_supports_the_build() {
         assert!(is_good_enough());
     }
 }

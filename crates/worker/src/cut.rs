@@ -1,22 +1,22 @@
-//! Prompts that are longer than they may be: which of their tokens stay.
+//! Cuts prompts that exceed their maximum length and decides which of their tokens remain.
 
-/// A text of which a chat template makes the shortest prompt. Not the empty one, which a template may leave out whole.
+/// A text from which a chat template makes the shortest prompt. A template may omit an empty text altogether.
 pub const PROBE: &str = "x";
 
-/// Returns how many tokens a chat template puts after a text, told by what the prompts of two texts end in alike; `probe`
-/// is the prompt of [`PROBE`]. A text that ends like the probe may count for a token more.
+/// Returns how many tokens a chat template adds after a text: the common end of the prompts of two texts. `probe` is
+/// the prompt of [`PROBE`]. A text that ends like the probe may count as one token more.
 pub fn template_end(probe: &[u32], prompt: &[u32]) -> usize {
     let alike = probe
         .iter()
         .rev()
         .zip(prompt.iter().rev())
         .take_while(|(one, other)| one == other);
-    // At least one of the probe's tokens is its text's.
+    // At least one of the probe's tokens belongs to its text.
     alike.count().min(probe.len().saturating_sub(1))
 }
 
-/// Cuts a prompt to `most` tokens, at its text's end: the last `end` tokens, which are the template's, stay. Returns
-/// `None` where they leave no room for anything else.
+/// Cuts a prompt to `most` tokens at the end of its text: the last `end` tokens, which belong to the template, remain.
+/// Returns `None` where there is no room for any other token.
 pub fn cut(prompt: &[u32], most: usize, end: usize) -> Option<Vec<u32>> {
     let kept = most.checked_sub(end).filter(|kept| *kept > 0)?;
     Some([&prompt[..kept], &prompt[prompt.len() - end..]].concat())
@@ -34,12 +34,12 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_cut_and_the_templates_end_stays() {
+    fn the_text_is_cut_and_the_end_of_the_template_remains() {
         let prompt = templated(&[10, 11, 12, 13, 14]);
         let end = template_end(&templated(&[9]), &prompt);
         assert_eq!(end, AFTER.len());
         assert_eq!(cut(&prompt, 9, end), Some(vec![1, 100, 101, 10, 11, 2, 1, 102, 103]));
-        assert_eq!(cut(&prompt, 4, end), None, "nothing but the template's end has room");
+        assert_eq!(cut(&prompt, 4, end), None, "there is only room for the template's end");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Runs prompts through a model and stamps every token. Owns the [`Engine`] interface, the choice of tokens and the
-//! built-in prompt sets; knows nothing of experiments' cycles, processes or energy.
+//! Runs prompts through a model and records the time of every token. Owns the [`Engine`] interface, the choice of
+//! tokens and the built-in prompt sets; cycles of experiments, processes and energy are left to others.
 
 mod engine;
 mod no_repeat;

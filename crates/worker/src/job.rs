@@ -1,4 +1,4 @@
-//! What a rank runs: its prompts as tokens, and how each is sampled.
+//! Prepares what a rank runs: its prompts as tokens, and how each is sampled.
 
 use super::cut::{PROBE, cut, template_end};
 use super::protocol::Job;
@@ -6,7 +6,7 @@ use crate::inference::prompts::{self, SyntheticTokenIds};
 use crate::inference::{Engine, EngineDescription, EngineError, Sampling};
 use joulemark_experiment::{PromptLine, Prompts, Spec, SyntheticPrompts};
 
-/// A prompt as it goes to the model.
+/// A prompt as the model gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedPrompt {
     pub index: u32,
@@ -16,23 +16,24 @@ pub struct PreparedPrompt {
 /// The prompts of a rank, in order.
 #[derive(Clone, Debug)]
 pub enum PreparedPrompts {
-    /// Of texts, which the submission brought.
+    /// Prompts that were tokenized from texts.
     Tokenized(Vec<PreparedPrompt>),
+    /// Prompts of random tokens.
     Seeded(Box<SeededPrompts>),
 }
 
-/// Prompts that a seed stands for. Each is made when its turn comes, in each pass anew: their number takes no memory.
+/// Prompts that are generated from a seed when they are run, in each pass again, so that their number takes no memory.
 #[derive(Clone, Debug)]
 pub struct SeededPrompts {
-    /// Those of all ranks, from the first.
+    /// The prompts of all ranks, from the first.
     all: SyntheticTokenIds,
     indices: std::iter::StepBy<std::ops::Range<u32>>,
-    /// Most tokens of each that are kept.
+    /// Maximum number of tokens of each prompt.
     kept_tokens: usize,
 }
 
 impl PreparedPrompts {
-    /// Returns the prompts one after the other, from the first.
+    /// Returns an iterator over the prompts, from the first.
     pub fn iter(&self) -> Box<dyn Iterator<Item = PreparedPrompt> + Send + '_> {
         match self {
             Self::Tokenized(prompts) => Box::new(prompts.iter().cloned()),
@@ -45,7 +46,8 @@ impl SeededPrompts {
     fn iter(&self) -> impl Iterator<Item = PreparedPrompt> + Send + use<> {
         let (mut all, kept_tokens, mut drawn) = (self.all.clone(), self.kept_tokens, 0);
         self.indices.clone().filter_map(move |index| {
-            // The other ranks' are drawn as well, and dropped: that a draw is one number of the generator is not certain.
+            // Prompts of other ranks are drawn too and dropped, since a draw may take more than one number of the
+            // generator.
             let mut tokens = all.nth((index - drawn) as usize)?;
             drawn = index + 1;
             tokens.truncate(kept_tokens);
@@ -54,11 +56,12 @@ impl SeededPrompts {
     }
 }
 
-/// Returns this rank's prompts, and how many of them were cut to `max_input_tokens`. A chat template's end stays.
+/// Returns this rank's prompts, and how many of them were cut to `max_input_tokens`. The end of a chat template is
+/// preserved.
 ///
 /// # Errors
-/// When a prompt cannot be tokenized, when its template alone is longer than it may be, or when it leaves no room for its
-/// output in the model's context.
+/// Returns an error when a prompt cannot be tokenized, when its template alone exceeds the maximum length, or when the
+/// model's context has no room for the output.
 pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(PreparedPrompts, u32), EngineError> {
     match &job.spec.prompts {
         _ if !job.spec.prompt_lines.is_empty() => tokenized(engine, Own::Lines(&job.spec.prompt_lines), job).await,
@@ -81,7 +84,7 @@ fn seeded(
     let indices = job.spec.prompts_of_rank(job.rank, synthetic.count);
     let is_varied = synthetic.input_length.is_some() || synthetic.output_length.is_some();
     let mut truncated = 0;
-    // Where all are alike, what fits the first fits every one.
+    // Where all have the same length, one check is enough.
     let looked_at = if is_varied { indices.len() } else { 1 };
     for index in indices.clone().take(looked_at) {
         let tokens = synthetic.input_tokens_of(index);
@@ -100,7 +103,7 @@ fn seeded(
     Ok((PreparedPrompts::Seeded(Box::new(prompts)), truncated))
 }
 
-/// Prompts that have texts of their own.
+/// Prompts with their own texts.
 enum Own<'a> {
     Texts(&'a [String]),
     Lines(&'a [PromptLine]),
@@ -125,7 +128,7 @@ impl Own<'_> {
             (None, Some(messages)) => engine.tokenize_chat(messages).await,
             (None, None) => random_tokens(engine, index, line.input_length),
         };
-        // A chat template may refuse an order of roles: whose it is must be known to mend it.
+        // A chat template may reject an order of roles: the message names the prompt.
         tokens.map_err(|error| match error {
             EngineError::Tokenize(message) => EngineError::Tokenize(format!("prompt {index}: {message}")),
             other => other,
@@ -133,7 +136,7 @@ impl Own<'_> {
     }
 }
 
-/// Returns the random tokens of a replayed prompt, of which only the length is known: those of its place in the file.
+/// Returns the random tokens of a replayed prompt with a known length only; the seed is its index in the file.
 fn random_tokens<E: Engine>(engine: &E, index: u32, length: Option<u32>) -> Result<Vec<u32>, EngineError> {
     let none = || EngineError::Tokenize("it has neither text nor messages".to_owned());
     let description = engine.description();
@@ -167,9 +170,9 @@ async fn tokenized<E: Engine>(engine: &E, own: Own<'_>, job: &Job) -> Result<(Pr
                 true => 0,
             };
             tokens = cut(&tokens, most as usize, end).ok_or_else(|| {
-                let wanted = "set max_input_tokens to more, or raw_prompt to leave the template out";
+                let wanted = "set max_input_tokens to more, or raw_prompt to true to omit the template";
                 EngineError::Tokenize(format!(
-                    "max_input_tokens is {most}, and the chat template alone ends with {end} tokens; {wanted}"
+                    "max_input_tokens is {most}, but the end of the chat template alone has {end} tokens; {wanted}"
                 ))
             })?;
             truncated += 1;
@@ -180,7 +183,7 @@ async fn tokenized<E: Engine>(engine: &E, own: Own<'_>, job: &Job) -> Result<(Pr
     Ok((PreparedPrompts::Tokenized(prepared), truncated))
 }
 
-/// Refuses a prompt that is empty, or that leaves no room for its output in the model's context.
+/// Returns an error for a prompt that is empty, or that leaves no room for its output in the model's context.
 fn require_room(index: u32, tokens: usize, spec: &Spec, description: &EngineDescription) -> Result<(), EngineError> {
     let max_output_tokens = spec.max_output_tokens_of(index);
     let needed = tokens as u64 + u64::from(max_output_tokens);
@@ -188,14 +191,14 @@ fn require_room(index: u32, tokens: usize, spec: &Spec, description: &EngineDesc
         return Ok(());
     }
     Err(EngineError::Tokenize(format!(
-        "prompt {index} has {tokens} tokens; with max_output_tokens {max_output_tokens} the model's context is {} tokens; \
-         set max_input_tokens to cut prompts",
+        "prompt {index} has {tokens} tokens; accepted is at least 1, and together with max_output_tokens \
+         {max_output_tokens} at most the model's context of {} tokens; set max_input_tokens to cut prompts",
         description.max_sequence_tokens
     )))
 }
 
-/// Returns how the tokens after a prompt are chosen: with its own stream of random numbers, the same in every cycle and
-/// whichever rank runs it. `prompt` are its tokens, where they are known.
+/// Returns how the tokens after a prompt are chosen. Each prompt has its own stream of random numbers, the same in
+/// every cycle and on any rank. `prompt` contains its tokens, where they are known.
 pub fn sampling(spec: &Spec, prompt_index: u32, prompt: &[u32]) -> Sampling {
     let then = by_probability(spec, prompt_index);
     match spec.decoder.no_repeat_ngram_size {

@@ -1,5 +1,5 @@
-//! The child's side: load a model once, warm up, measure cycle after cycle as told, report. Owns the protocol with the
-//! server and the interface that an engine fills in; opens no database and no socket.
+//! The worker process of one rank: loads a model once, warms up, measures cycle after cycle as ordered, and reports.
+//! Owns the protocol with the server and the interface of engines; opens no database and no socket.
 
 mod arrivals;
 mod batch_check;

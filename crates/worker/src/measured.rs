@@ -3,7 +3,7 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 
 use crate::inference::{FinishReason, Generated};
 
-/// Returns what an engine in this process generated, as it is reported.
+/// Returns the measurement of a request that an engine in this process answered.
 pub fn measurement(prompt_index: u32, input_tokens: u32, generated: Generated) -> RequestMeasurement {
     let ttft_ms = generated
         .chosen_at

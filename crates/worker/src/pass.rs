@@ -1,5 +1,5 @@
-//! One pass of a rank over its requests: which are with the engine, which wait for it, and since when. Owns the order and the
-//! times; leaves to the runner what it takes to answer one.
+//! One pass of a rank over its requests: which are running, which wait, and since when. Owns their order and times; how
+//! one is answered is left to the runner.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use super::runner::{Outcome, Runner};
 use super::together::begin_together;
 use crate::inference::EngineError;
 
-/// Whether a rank has nothing to do until its next request is due: then silence is no stall.
+/// A flag that is set while a rank waits for its next request to be due, so that silence does not count as a stall.
 #[derive(Clone, Debug, Default)]
 pub struct Idle(Arc<AtomicBool>);
 
 impl Idle {
+    /// Returns whether the rank is waiting.
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -32,25 +33,26 @@ impl Idle {
     }
 }
 
-/// A request that was due, and when the sender came to it.
+/// A request that has become due, and how late the sender was.
 #[derive(Clone, Copy, Debug)]
-struct Came {
+struct Arrival {
     due: Monotonic,
     lag_sec: f64,
 }
 
-impl Came {
+impl Arrival {
     fn now(due: Monotonic) -> Self {
         let lag_sec = Monotonic::now().sec_since(due).max(0.0);
         Self { due, lag_sec }
     }
 }
 
-/// Runs `prompts` with `concurrency` requests in flight, of which the engine has `batch_size` at once, always or in waves; each
-/// prompt is taken when its turn comes. Results in the prompts' order.
+/// Runs `prompts` with `concurrency` requests in flight. A runner that does not take all of them gets at most
+/// `batch_size`, continuously or in waves. Each prompt is generated when its turn comes. Returns the results in the
+/// order of the prompts.
 ///
 /// # Errors
-/// [`EngineError`] of the first request that fails the experiment.
+/// Returns the [`EngineError`] of the first request that fails the experiment.
 pub async fn closed<R: Runner>(
     runner: &R,
     spec: &Spec,
@@ -68,8 +70,8 @@ pub async fn closed<R: Runner>(
         while waiting.len() + running.len() < concurrency
             && let Some(prompt) = prompts.next()
         {
-            let came = spec.load.as_ref().map(|_| Came::now(Monotonic::now()));
-            waiting.push_back((prompt, came));
+            let arrival = spec.load.as_ref().map(|_| Arrival::now(Monotonic::now()));
+            waiting.push_back((prompt, arrival));
         }
         let takes_more = running.is_empty() || !R::IN_WAVES;
         let held = match R::IN_WAVES && takes_more && at_once > 1 {
@@ -78,9 +80,9 @@ pub async fn closed<R: Runner>(
         };
         while takes_more
             && running.len() < at_once
-            && let Some((prompt, came)) = waiting.pop_front()
+            && let Some((prompt, arrival)) = waiting.pop_front()
         {
-            running.push(run(runner, prompt, came));
+            running.push(run(runner, prompt, arrival));
         }
         match begin_together(held, running.next()).await {
             Some(outcome) => results.push(outcome?),
@@ -94,11 +96,12 @@ pub async fn closed<R: Runner>(
     Ok(results)
 }
 
-/// Runs a request at each time of `schedule`, counted from `start`, with the rank's prompts in order and again from the first
-/// once they run out. Those that the engine does not take yet wait in order of arrival. Results in that order.
+/// Runs a request at each time of `schedule`, counted from `start`, with the rank's prompts in order, beginning again
+/// when they are used up. Requests that the engine cannot take yet wait in order of arrival. Returns the results in
+/// that order.
 ///
 /// # Errors
-/// [`EngineError`] of the first request that fails the experiment.
+/// Returns the [`EngineError`] of the first request that fails the experiment.
 pub async fn when_due<R: Runner>(
     runner: &R,
     spec: &Spec,
@@ -117,17 +120,17 @@ pub async fn when_due<R: Runner>(
     let mut taken = 0_usize;
     loop {
         while running.len() < at_once
-            && let Some(came) = waiting.pop_front()
+            && let Some(arrival) = waiting.pop_front()
             && let Some(prompt) = prompts.next()
         {
-            let (number, answer) = (taken, run(runner, prompt, Some(came)));
+            let (number, answer) = (taken, run(runner, prompt, Some(arrival)));
             running.push(async move { (number, answer.await) });
             taken += 1;
         }
         idle.set(running.is_empty());
         tokio::select! {
             biased;
-            Some(due) = arrivals.recv() => waiting.push_back(Came::now(due)),
+            Some(due) = arrivals.recv() => waiting.push_back(Arrival::now(due)),
             Some((number, outcome)) = running.next(), if !running.is_empty() => results.push((number, outcome?)),
             else => break,
         }
@@ -137,21 +140,23 @@ pub async fn when_due<R: Runner>(
     Ok(results.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-/// Runs one request; its latencies begin when it came.
-async fn run<R: Runner>(runner: &R, prompt: R::Prompt, came: Option<Came>) -> Result<Outcome, EngineError> {
+/// Runs one request; its latencies are counted from when it was due.
+async fn run<R: Runner>(runner: &R, prompt: R::Prompt, arrival: Option<Arrival>) -> Result<Outcome, EngineError> {
     let outcome = runner.run(prompt).await?;
-    Ok(match (outcome, came) {
-        (Outcome::Measured(request), Some(came)) => Outcome::Measured(Box::new(request.since(came.due, came.lag_sec))),
-        (Outcome::Failed(request), Some(came)) => Outcome::Failed(FailedRequest {
-            due_monotonic_sec: Some(came.due.as_sec()),
+    Ok(match (outcome, arrival) {
+        (Outcome::Measured(request), Some(arrival)) => {
+            Outcome::Measured(Box::new(request.since(arrival.due, arrival.lag_sec)))
+        }
+        (Outcome::Failed(request), Some(arrival)) => Outcome::Failed(FailedRequest {
+            due_monotonic_sec: Some(arrival.due.as_sec()),
             ..request
         }),
         (outcome, None) => outcome,
     })
 }
 
-/// Sends each moment when it has come, from a thread of its own: the runtime's timer counts whole milliseconds. The channel is
-/// closed when nothing more comes.
+/// Sends each time when it is due, from a separate thread, because the runtime's timer has a resolution of a
+/// millisecond. The channel is closed after the last one.
 fn send_when_due(start: Monotonic, schedule: Schedule) -> mpsc::UnboundedReceiver<Monotonic> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let wait_for = move |sec: f64| {

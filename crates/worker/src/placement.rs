@@ -1,15 +1,15 @@
-//! Refuses a model that does not lie whole on the GPUs that were asked for.
+//! Rejects a model that is not entirely on the GPUs that were asked for.
 
 use joulemark_experiment::Device;
 use joulemark_measurement::DeviceLayers;
 
 use crate::inference::EngineError;
 
-/// Checks where an engine put the layers of a model that is to run on GPUs. Engines put what a GPU has no room for on the
-/// CPU in silence, and what is measured then is neither.
+/// Checks the devices of the layers of a model that is to run on GPUs. Engines silently put layers on the CPU that do
+/// not fit on a GPU, and such a measurement describes neither device.
 ///
 /// # Errors
-/// [`EngineError::Load`] with how many layers lie on the CPU.
+/// Returns [`EngineError::Load`] with the number of layers on the CPU.
 pub fn on_gpus_alone(device: Device, layers: &[DeviceLayers]) -> Result<(), EngineError> {
     let count = |of: &dyn Fn(&DeviceLayers) -> bool| -> u32 {
         let counted = layers.iter().filter(|part| of(part));
@@ -20,8 +20,8 @@ pub fn on_gpus_alone(device: Device, layers: &[DeviceLayers]) -> Result<(), Engi
         return Ok(());
     }
     Err(EngineError::Load(format!(
-        "device is cuda, and the engine put {on_cpu} of {all} layers on the CPU, since the GPU has no room for them; free the \
-         GPU's memory, lease more GPUs (gpus), or take a smaller batch_size, fewer tokens or another type",
+        "device is cuda, but the engine put {on_cpu} of {all} layers on the CPU, since they do not fit on the GPU; free the \
+         GPU's memory, lease more GPUs (gpus), or use a smaller batch_size, fewer tokens or another fp_precision",
         all = count(&|_| true)
     )))
 }
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_on_the_cpu_fails_what_asked_for_cuda_alone() {
+    fn a_layer_on_the_cpu_is_an_error_only_for_cuda() {
         let mixed = layers(&[("cuda", 28), ("cpu", 4)]);
         let error = on_gpus_alone(Device::Cuda, &mixed).unwrap_err().to_string();
         assert!(error.contains("put 4 of 32 layers on the CPU"), "{error}");

@@ -6,10 +6,10 @@ use nix::unistd::{Pid, close, getppid};
 
 use super::protocol::REPORT_DESCRIPTOR;
 
-/// Ties this process's life to the server's: it gets SIGKILL when the thread that forked it ends.
+/// Ties this process to the server: it receives SIGKILL when the thread that forked it ends.
 ///
 /// # Errors
-/// When the server is gone already: the signal is only sent for an end that is still to come.
+/// Returns an error when the server has already ended: the signal is only sent for a later end.
 pub fn bind_to_parent(parent_pid: u32) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let parent = getppid();
@@ -22,10 +22,10 @@ pub fn bind_to_parent(parent_pid: u32) -> io::Result<()> {
     }
 }
 
-/// Pins this thread, and every thread that it starts from now on, to `cpus`.
+/// Pins this thread, and every thread that it starts afterwards, to `cpus`.
 ///
 /// # Errors
-/// When a CPU does not exist or is outside of the process's cpuset.
+/// Returns an error when a CPU does not exist or is outside the process's cpuset.
 pub fn pin_to_cpus(cpus: &[u32]) -> io::Result<()> {
     let mut set = CpuSet::new();
     for cpu in cpus {
@@ -34,14 +34,14 @@ pub fn pin_to_cpus(cpus: &[u32]) -> io::Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-/// Opens the inherited descriptor by its name, which needs no unsafe code and works for pipes, and closes the inherited
-/// one: what the worker starts must not hold the pipe open after the worker's death.
+/// Opens the inherited descriptor by its path, which needs no unsafe code and works for pipes, and closes the inherited
+/// one: processes that the worker starts must not keep the pipe open after its death.
 ///
 /// # Errors
-/// When the process was not started by a server, so that there is no such descriptor.
+/// Returns an error when the process was not started by a server, so that the descriptor does not exist.
 pub fn report_pipe() -> io::Result<File> {
     let path = PathBuf::from(format!("/proc/self/fd/{REPORT_DESCRIPTOR}"));
-    // Closed on exec, as every descriptor that the standard library opens.
+    // Closed on exec, like every descriptor that the standard library opens.
     let reports = File::options().write(true).open(path)?;
     close(REPORT_DESCRIPTOR)?;
     Ok(reports)

@@ -1,5 +1,6 @@
-//! Server and worker speak JSON lines, each with the version: orders come down the worker's standard input, reports go
-//! up a pipe of their own, since native libraries print to standard output. End of file on the orders ends the worker.
+//! The protocol between server and worker: JSON lines, each with the version. Orders arrive on the worker's standard
+//! input. Reports go through a separate pipe, since native libraries print to standard output. The end of the orders
+//! ends the worker.
 
 use std::path::PathBuf;
 
@@ -11,28 +12,29 @@ use joulemark_measurement::{
     CpuPlacement, FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, WarmUpReport, Window,
 };
 
-/// Raised with every change that an older peer would misread.
+/// Version of the protocol, raised with every change that an older peer would misread.
 pub const VERSION: u32 = 1;
 
-/// The descriptor that the server leaves open to a worker for its reports.
+/// Descriptor of the pipe for a worker's reports, which the server leaves open.
 pub const REPORT_DESCRIPTOR: i32 = 3;
 
-/// What one rank is to do.
+/// The job of one rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub rank: u32,
     pub spec: Spec,
-    /// The model's file or folder, the hub id when `from_hub`, or the synthetic engine's name.
+    /// File or folder of the model, its id on the Hugging Face hub when `from_hub`, or the name of the synthetic
+    /// engine.
     pub model_path: PathBuf,
     pub from_hub: bool,
     pub placement: CpuPlacement,
-    /// Elements of a paged key-value cache that one token takes; absent where the model's files do not say.
+    /// Number of elements of a paged key-value cache for one token; absent where the model's files do not state it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_elements_per_token: Option<u64>,
-    /// Tokens of the longest sequence that the model takes; absent where its files do not say.
+    /// Maximum length of a sequence in tokens; absent where the model's files do not state it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_context_tokens: Option<u64>,
-    /// Where the engine listens, when it is a server.
+    /// The server to send prompts to, when the engine is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerJob>,
 }
@@ -40,17 +42,17 @@ pub struct Job {
 /// A server that the rank sends its prompts to.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServerJob {
-    /// Such as `http://127.0.0.1:8000`.
+    /// Address of the server, such as `http://127.0.0.1:8000`.
     pub endpoint: String,
-    /// The model as the server names it; the one that it serves where it is absent.
+    /// Name of the model on the server; absent for the only one that it serves.
     pub model: Option<String>,
-    /// Sent as `Authorization: Bearer`. It reaches the worker by this line and in no other way.
+    /// Key that is sent as `Authorization: Bearer`. The worker only gets it through this line.
     pub api_key: Option<String>,
-    /// The path that answers 200 once the server is ready.
+    /// Path that answers with status 200 once the server is ready.
     pub health: Option<String>,
-    /// How long it may take to be ready, in milliseconds.
+    /// Maximum time until the server is ready, in milliseconds.
     pub ready_within_ms: u64,
-    /// Longest sequence in tokens, where the configuration or the model's files say it.
+    /// Maximum length of a sequence in tokens, where the configuration or the model's files state it.
     pub max_sequence_tokens: Option<u32>,
 }
 
@@ -66,6 +68,7 @@ impl std::fmt::Debug for ServerJob {
     }
 }
 
+/// An order of the server to a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Order {
@@ -76,7 +79,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// Returns the word that it has in the protocol.
+    /// Returns the order's name in the protocol.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Load(_) => "load",
@@ -87,61 +90,51 @@ impl Order {
     }
 }
 
+/// A report of a worker to the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Report {
-    /// The process is up and waits for its job.
-    Hello {
-        pid: u32,
-    },
-    /// Loading begins.
-    Loading {
-        at_monotonic_sec: f64,
-    },
+    /// The process has started and waits for its job.
+    Hello { pid: u32 },
+    /// Loading of the model begins.
+    Loading { at_monotonic_sec: f64 },
+    /// The model is loaded.
     Loaded {
         load: Box<LoadReport>,
         truncated_prompts: u32,
     },
+    /// The warm-up has ended.
     WarmedUp {
         window: Window,
-        /// How it went; absent from an engine of before this was told.
+        /// How the warm-up went; absent in reports of older engines.
         #[serde(default)]
         warm_up: Option<WarmUpReport>,
     },
-    /// Sent at most every half second, and only when tokens were chosen since, or while no request of a load is due: silence is a
-    /// stall.
-    Progress {
-        tokens: u64,
-    },
-    /// The cycle's window is closed; its requests follow, outside of it.
-    Measured {
-        cycle: u32,
-        window: Window,
-    },
+    /// Sent at most every half second, and only when tokens were chosen since the last report, or while no request of a
+    /// load is due: silence means a stall.
+    Progress { tokens: u64 },
+    /// The cycle's window has ended; its requests are reported afterwards.
+    Measured { cycle: u32, window: Window },
+    /// A request of the cycle.
     Request {
         cycle: u32,
         request: Box<RequestMeasurement>,
     },
-    /// A request of the cycle that has no answer to be counted.
-    RequestFailed {
-        cycle: u32,
-        request: FailedRequest,
-    },
-    /// What it took the rank to send the cycle's requests to a server, and what the server said of itself meanwhile.
+    /// A failed request of the cycle, which has no answer to measure.
+    RequestFailed { cycle: u32, request: FailedRequest },
+    /// What the rank itself used to send the cycle's requests to a server, and the server's own metrics of the cycle.
     Generated {
         cycle: u32,
         load_generator: LoadGenerator,
         server_report: Box<ServerReport>,
     },
-    /// All requests of the cycle are out.
-    CycleReported {
-        cycle: u32,
-    },
-    Failed {
-        message: String,
-    },
+    /// All requests of the cycle have been reported.
+    CycleReported { cycle: u32 },
+    /// The rank has failed and ends.
+    Failed { message: String },
 }
 
+/// The error for a line that cannot be decoded.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ProtocolError {
     #[error("the peer speaks protocol version {theirs}, this side {VERSION}: both must be the same build")]
@@ -161,7 +154,7 @@ struct VersionOnly {
     v: u32,
 }
 
-/// One line, newline included.
+/// Encodes a message as one line, with the line feed.
 pub fn encode<T: Serialize>(message: &T) -> String {
     let line = Line { v: VERSION, message };
     let mut text = serde_json::to_string(&line).expect("the protocol's types have text keys and no failing serializer");
@@ -169,8 +162,10 @@ pub fn encode<T: Serialize>(message: &T) -> String {
     text
 }
 
+/// Decodes a line.
+///
 /// # Errors
-/// [`ProtocolError`]: give the peer up, it cannot be understood.
+/// Returns a [`ProtocolError`]: give up the peer, since it cannot be understood.
 pub fn decode<T: DeserializeOwned>(line: &str) -> Result<T, ProtocolError> {
     let malformed = |error: serde_json::Error| ProtocolError::Malformed(error.to_string());
     let version: VersionOnly = serde_json::from_str(line).map_err(malformed)?;
@@ -202,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_refused_even_when_its_message_is_unknown() {
+    fn another_version_is_an_error_even_when_its_message_is_unknown() {
         let line = r#"{"v": 2, "message": {"type": "sing"}}"#;
         assert_eq!(decode::<Order>(line), Err(ProtocolError::OtherVersion { theirs: 2 }));
         assert!(matches!(decode::<Order>("hello"), Err(ProtocolError::Malformed(_))));

@@ -1,4 +1,4 @@
-//! What a session needs of whatever runs its prompts: an engine in this process, or a server that is driven from it.
+//! The interface between a session and what runs its prompts: an engine in this process, or a server.
 
 use std::future::Future;
 
@@ -15,57 +15,59 @@ use joulemark_measurement::{
     BatchCheck, DeviceLayers, EosHandling, FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine, ServerReport,
 };
 
-/// Runs a rank's prompts.
+/// A runner of a rank's prompts.
 pub trait Runner: Send + Sync + Sized + 'static {
     type Prompt: Send;
 
-    /// Whether prompts are run in waves: `batch_size` at once, and the next ones when all have ended. Else the next one is
-    /// run when one has ended.
+    /// Whether prompts run in waves of `batch_size`, each after all of the previous wave have ended. Otherwise the next
+    /// prompt runs when one has ended.
     const IN_WAVES: bool;
 
-    /// Whether it takes every request at once, as a server does, which lets them wait by itself; else `batch_size` of them.
+    /// Whether the runner accepts any number of requests, like a server, which queues them itself; otherwise it accepts
+    /// `batch_size`.
     const TAKES_ALL: bool;
 
-    /// Whether it blocks the thread that it runs on, so that others have to go on meanwhile: mistral.rs does while it loads.
+    /// Whether the runner blocks its thread, so that other threads must continue meanwhile: mistral.rs does while it
+    /// loads.
     const BLOCKS_IN_PLACE: bool;
 
     /// Loads the model, or waits for the server that has it, and prepares the rank's prompts.
     ///
     /// # Errors
-    /// [`EngineError`]: the experiment fails.
+    /// Returns an [`EngineError`], which fails the experiment.
     fn load(job: &Job, counter: TokenCounter) -> impl Future<Output = Result<Loaded<Self>, EngineError>> + Send;
 
-    /// Returns the rank's prompts one after the other, from the first.
+    /// Returns an iterator over the rank's prompts, from the first.
     fn prompts(&self) -> Box<dyn Iterator<Item = Self::Prompt> + Send + '_>;
 
     /// Runs one prompt.
     ///
     /// # Errors
-    /// [`EngineError`] where the experiment is to fail; a request that is only to be counted as failed is an [`Outcome`].
+    /// Returns an [`EngineError`] where the experiment fails. A request that only counts as failed is an [`Outcome`].
     fn run(&self, prompt: Self::Prompt) -> impl Future<Output = Result<Outcome, EngineError>> + Send;
 
-    /// Holds the engine back until what is returned is dropped, so that a wave begins together.
+    /// Pauses the engine until the returned value is dropped, so that a wave begins together.
     fn hold(&self) -> impl Future<Output = Box<dyn Send>> + Send {
         std::future::ready(Box::new(()) as Box<dyn Send>)
     }
 
-    /// Begins a cycle: what was taken and said before is not the cycle's.
+    /// Begins a cycle: what was used and reported before does not count for it.
     fn begin_cycle(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// Returns what this process itself took in the cycle, where that is another's than the engine's.
+    /// Returns what this process itself used in the cycle, where the engine is another process.
     fn load_generator(&self) -> Option<LoadGenerator> {
         None
     }
 
-    /// Returns what a server said of itself over the cycle, which has ended.
+    /// Returns the server's metrics of the cycle, which has ended.
     fn server_report(&self) -> impl Future<Output = ServerReport> + Send {
         std::future::ready(ServerReport::default())
     }
 }
 
-/// A runner that is ready, with what is known of it.
+/// A runner that is ready, with its description.
 #[derive(Debug)]
 pub struct Loaded<R> {
     pub runner: R,
@@ -73,18 +75,18 @@ pub struct Loaded<R> {
     pub at: Monotonic,
     pub device: String,
     pub activation_dtype: String,
-    /// 0 where a server does not say.
+    /// 0 where a server does not state it.
     pub max_sequence_tokens: u32,
     pub truncated_prompts: u32,
     pub eos: EosHandling,
     pub server: Option<ServedEngine>,
     pub batch_check: Option<BatchCheck>,
-    /// Where the engine put the model's layers.
+    /// Devices of the model's layers.
     pub layers: Vec<DeviceLayers>,
     pub paged_cache_tokens: Option<u64>,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Measured(Box<RequestMeasurement>),
@@ -102,7 +104,7 @@ pub struct InProcess<E> {
 impl<E: Engine> Runner for InProcess<E> {
     type Prompt = PreparedPrompt;
 
-    // Sequences that are to be decoded together have to begin together.
+    // Sequences have to begin together to be decoded together.
     const IN_WAVES: bool = true;
 
     const TAKES_ALL: bool = false;
@@ -179,7 +181,7 @@ impl<E: Engine> Runner for InProcess<E> {
     }
 }
 
-/// Refuses sequences that the paged cache has no places for: the engine drops one without an answer.
+/// Returns an error where the sequences do not fit into the paged cache: the engine would drop one without an answer.
 fn fits_cache(
     need: CacheNeed,
     prompts: &PreparedPrompts,
@@ -188,7 +190,7 @@ fn fits_cache(
 ) -> Result<(), EngineError> {
     let longest = prompts.iter().map(|prompt| prompt.tokens.len() as u32).max();
     let need = CacheNeed {
-        // A longer answer is another prompt's: each of them leaves room for its own.
+        // The longest answer may belong to another prompt: each has room for its own.
         input_tokens: longest
             .unwrap_or(0)
             .min(max_sequence_tokens.saturating_sub(need.output_tokens)),
@@ -198,7 +200,7 @@ fn fits_cache(
         return Ok(());
     }
     Err(EngineError::Load(format!(
-        "the key-value cache has places for {places} tokens, and {} sequences of up to {} tokens take {}; set \
+        "the key-value cache holds {places} tokens, but {} sequences of up to {} tokens need {}; set \
          max_input_tokens, or free the GPU's memory",
         need.sequences,
         need.sequence_tokens(),
@@ -206,7 +208,7 @@ fn fits_cache(
     )))
 }
 
-/// Refuses prompts of different lengths, which an engine would not decode together.
+/// Returns an error for prompts of different lengths, which an engine would not decode together.
 fn one_length(prompts: &PreparedPrompts) -> Result<(), EngineError> {
     let lengths = prompts.iter().map(|prompt| prompt.tokens.len());
     let (shortest, longest) = lengths.fold((usize::MAX, 0), |(least, most), length| {
@@ -216,7 +218,7 @@ fn one_length(prompts: &PreparedPrompts) -> Result<(), EngineError> {
         return Ok(());
     }
     Err(EngineError::Batch(format!(
-        "prompts have {shortest} to {longest} tokens, and the engine decodes together only sequences of one length; set \
-         max_input_tokens to {shortest} or less, or take prompts.synthetic"
+        "prompts have {shortest} to {longest} tokens, but the engine only decodes sequences of equal length together; set \
+         max_input_tokens to {shortest} or less, or use prompts.synthetic"
     )))
 }

@@ -18,10 +18,11 @@ use joulemark_measurement::{LoadReport, WarmUpEnd, WarmUpReport, Window};
 
 const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 
+/// The reason why a session ended early.
 #[derive(Debug, Error)]
 pub enum SessionError {
-    /// The server went away; there is nobody to report to.
-    #[error("the server closed the orders")]
+    /// The server has ended, so that there is nothing to report to.
+    #[error("the server closed the pipe of the orders")]
     ServerGone,
     #[error("a report cannot be written: {0}")]
     Report(#[from] std::io::Error),
@@ -33,7 +34,7 @@ pub enum SessionError {
     Engine(#[from] EngineError),
 }
 
-/// Reports may come from several tasks; a line is never torn.
+/// The writer of reports. Several tasks may use it; lines are never interleaved.
 #[derive(Clone)]
 struct Reporter(Arc<Mutex<File>>);
 
@@ -45,7 +46,7 @@ impl Reporter {
     }
 }
 
-/// Orders are read on a thread of their own: end of file must end a worker whose engine never yields.
+/// Reads orders on a separate thread, so that their end also ends a worker whose engine never yields.
 fn read_orders(input: Stdin) -> mpsc::UnboundedReceiver<Result<Order, ProtocolError>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -60,10 +61,10 @@ fn read_orders(input: Stdin) -> mpsc::UnboundedReceiver<Result<Order, ProtocolEr
     receiver
 }
 
-/// The worker's whole life. A failure is reported before it is returned.
+/// Runs the session of a worker. A failure is reported before it is returned.
 ///
 /// # Errors
-/// [`SessionError`]; the process should end.
+/// Returns a [`SessionError`]; the process should end.
 pub async fn run<R: Runner>(input: Stdin, reports: File) -> Result<(), SessionError> {
     let reporter = Reporter(Arc::new(Mutex::new(reports)));
     let mut orders = read_orders(input);
@@ -104,7 +105,7 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
             Order::WarmUp => {
                 let start = Monotonic::now();
                 let warm_up = warm_up(&runner, &job).await?;
-                // What is left of it is estimated by these, however short it was.
+                // The server estimates the remaining time from these tokens, however short the warm-up was.
                 reporter.send(&Report::Progress { tokens: counter.get() })?;
                 reporter.send(&Report::WarmedUp {
                     window: window(start, Monotonic::now()),
@@ -123,11 +124,12 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
     }
 }
 
-/// Warms a rank up. One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
+/// Warms a rank up. Each iteration is one batch, which is enough to fill caches and raise clocks; a whole pass could
+/// take hours.
 async fn warm_up<R: Runner>(runner: &R, job: &Job) -> Result<WarmUpReport, SessionError> {
     let spec = &job.spec;
     let batch_size = spec.batch_size as usize;
-    // Round and round, from where the iteration before has stopped; the same again where iterations are to be compared.
+    // Each iteration continues with the next prompts; where iterations are compared, each runs the same ones.
     let mut upcoming = std::iter::repeat(runner).flat_map(R::prompts);
     let mut iteration_sec = Vec::new();
     let ended = loop {
@@ -160,7 +162,7 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
         at_monotonic_sec: start.as_sec(),
     })?;
     let loaded = R::load(job, counter.clone()).await?;
-    // What a batch's check took is no part of the work.
+    // Tokens of the batch check do not count.
     counter.reset();
     let load = LoadReport {
         rank: job.rank,

@@ -1,5 +1,6 @@
-//! Runs waves of random prompts with mistral.rs alone: no worker, no meter, and in every other wave no tap. Owns what
-//! `deploy/accept-gpu.sh` holds the service's figures against; loads as a rank does, so that types and cache are the same.
+//! Runs waves of random prompts with mistral.rs alone: without worker or meter, and in every other wave without a tap.
+//! `deploy/accept-gpu.sh` compares the service's figures with these. Models are loaded as by a rank, so that number
+//! types and cache are the same.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,26 +22,27 @@ use joulemark_worker::inference::{EngineDescription, LoadRequest, TokenCounter};
 use crate::pipeline::{self, Pipeline};
 use crate::tap::TokenTap;
 
-/// How long a wave may take: the engine drops a sequence that its cache cannot hold, without an answer.
+/// Maximum duration of a wave: the engine drops a sequence that its cache cannot hold, without an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Tokens by which the cache is larger than the waves need, since the engine rounds its size down to whole MiB.
+/// Number of tokens by which the cache exceeds the need of the waves, since the engine rounds its size down to whole
+/// MiB.
 const SPARE_TOKENS: u32 = 64;
 
 #[derive(Debug, Args)]
 pub struct DirectArguments {
     /// A GGUF file, or a folder with safetensors.
     model: PathBuf,
-    /// Prompts of a wave.
+    /// Number of prompts in a wave.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
-    /// Tokens of each prompt.
+    /// Number of tokens of each prompt.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     input_tokens: u32,
-    /// Tokens of each answer.
+    /// Number of tokens of each answer.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     output_tokens: u32,
-    /// Waves of each kind, after one that warms up.
+    /// Number of waves with and without the tap, after one that warms up.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     waves: u32,
     /// Compute on the CPU.
@@ -48,7 +50,7 @@ pub struct DirectArguments {
     on_cpu: bool,
 }
 
-/// Runs the waves and prints what they came to.
+/// Runs the waves and prints their rates.
 pub fn run(arguments: &DirectArguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let measured = runtime
@@ -66,7 +68,7 @@ pub fn run(arguments: &DirectArguments) -> ExitCode {
     }
 }
 
-/// Returns the output tokens a second of all waves of each kind, which take turns.
+/// Returns the output tokens per second of the waves with and without the tap, which alternate.
 async fn measure(arguments: &DirectArguments) -> anyhow::Result<serde_json::Value> {
     let (sequences, waves) = (arguments.batch_size, arguments.waves);
     let (input_tokens, output_tokens) = (arguments.input_tokens, arguments.output_tokens);
@@ -136,12 +138,12 @@ impl Direct {
         })
     }
 
-    /// Returns prompts of tokens that end nothing, the same for the same model.
+    /// Returns random prompts without special tokens, the same for the same model.
     fn prompts(&self, count: u32, tokens: u32) -> Vec<Vec<u32>> {
         let special = &self.description.special_token_ids;
         let mut state = 1_u32;
         let mut draw = move || loop {
-            // Numerical Recipes' generator; its upper bits are the better ones.
+            // The generator of Numerical Recipes; its upper bits are the better ones.
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let token = (state >> 8) % self.description.vocab_size;
             if !special.contains(&token) {
@@ -151,10 +153,10 @@ impl Direct {
         (0..count).map(|_| (0..tokens).map(|_| draw()).collect()).collect()
     }
 
-    /// Returns the seconds from the first request of a wave to its last answer.
+    /// Runs a wave and returns the seconds from its first request to its last answer.
     async fn wave(&self, prompts: &[Vec<u32>], is_tapped: bool) -> anyhow::Result<f64> {
         let begun = Monotonic::now();
-        // What is sent while the pipeline is held begins together.
+        // Requests that are sent while the pipeline is locked begin together.
         let held = self.pipeline.clone().lock_owned().await;
         let mut answers = Vec::with_capacity(prompts.len());
         for prompt in prompts {
@@ -173,7 +175,7 @@ impl Direct {
                 Some(Response::InternalError(error) | Response::ValidationError(error)) => {
                     anyhow::bail!(error.to_string())
                 }
-                _ => anyhow::bail!("the engine gave no answer, or one of another kind than was asked for"),
+                _ => anyhow::bail!("the engine gave no answer, or one of another kind than requested"),
             }
         }
         Ok(Monotonic::now().sec_since(begun))

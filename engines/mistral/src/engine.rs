@@ -1,5 +1,5 @@
-//! Drives mistral.rs. Every token is stamped in a logits processor, which sees each decoding step once; chunks are not
-//! tokens and the engine's own clock counts milliseconds and queueing.
+//! Drives mistral.rs. A logits processor, which sees each decoding step once, records the time of every token: chunks
+//! are not tokens, and the engine's own clock counts milliseconds and includes queueing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,13 +20,14 @@ use joulemark_worker::inference::{
 use crate::pipeline::{self, Pipeline};
 use crate::tap::TokenTap;
 
+/// A model that mistral.rs has loaded.
 pub struct MistralEngine {
     model: Model,
     runner: Arc<MistralRs>,
     pipeline: Pipeline,
     description: EngineDescription,
     end_tokens: Vec<u32>,
-    /// Whether the engine goes on after the end of a sequence.
+    /// Whether the engine continues after the end of a sequence.
     ignores_ends: bool,
     has_looked: AtomicBool,
     counter: TokenCounter,
@@ -72,7 +73,8 @@ impl Engine for MistralEngine {
             .map_err(|error| EngineError::Tokenize(error.to_string()))
     }
 
-    /// The engine takes the pipeline before it adds a request: what it is sent meanwhile is all there when it goes on.
+    /// Locks the pipeline, which the engine needs before it adds requests, so that requests sent meanwhile begin
+    /// together.
     async fn hold(&self) -> Box<dyn Send> {
         Box::new(self.pipeline.clone().lock_owned().await)
     }
@@ -92,7 +94,7 @@ impl Engine for MistralEngine {
             sampling_params,
             response,
             return_logprobs: false,
-            // Not streamed: the engine waits inside its step for whoever reads the stream.
+            // Not streamed: in each step the engine waits for the reader of a stream.
             is_streaming: false,
             id: self.runner.next_request_id(),
             constraint: Constraint::None,
@@ -129,7 +131,7 @@ impl Engine for MistralEngine {
             Response::InternalError(error) | Response::ValidationError(error) => return Err(fail(error.to_string())),
             _ => {
                 return Err(fail(
-                    "the engine gave an answer of another kind than was asked for".to_owned(),
+                    "the engine gave an answer of another kind than requested".to_owned(),
                 ));
             }
         };
@@ -157,13 +159,13 @@ impl Engine for MistralEngine {
 }
 
 impl MistralEngine {
-    /// Returns what sees the logits of a request: it leaves them alone where the engine's own choice is the one asked for.
+    /// Returns the tap of a request. It only records where the engine's own choice is the requested one.
     fn tap(&self, generation: &Generation) -> TokenTap {
         let masks_ends = generation.min_output_tokens > 0 && !self.ignores_ends;
         let is_greedy = matches!(generation.sampling, Sampling::Greedy { .. });
         let most = generation.max_output_tokens as usize;
         if is_greedy && !masks_ends && generation.compare == Compare::No {
-            // The first request, of the warm-up where there is one, is looked at in every step.
+            // The logits of the first request, which belongs to the warm-up if there is one, are checked in every step.
             let looks = !self.has_looked.swap(true, Ordering::Relaxed);
             return TokenTap::watching(most, looks, self.counter.clone());
         }
@@ -178,7 +180,7 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
     let (description, end_tokens) = pipeline::describe(&*pipeline.lock().await)?;
     let scheduler = pipeline::scheduler(&*pipeline.lock().await, request.batch_size as usize)?;
     let runner = MistralRsBuilder::new(pipeline.clone(), scheduler, false, None)
-        // A prompt seen before must be computed again, or its energy would be that of a cache.
+        // A repeated prompt must be computed again, or its energy would be that of a cache.
         .with_no_prefix_cache(true)
         .with_disable_eos_stop(request.ignores_ends)
         .build()

@@ -1,4 +1,4 @@
-//! Compares the engine's own list of text models with the one that `joulemark-flops` counts.
+//! Compares the engine's list of text models with the one that `joulemark-flops` supports.
 
 use std::str::FromStr;
 
@@ -17,7 +17,7 @@ fn the_list_of_text_models_is_the_engine_s() {
         assert_eq!(by_name, NormalLoaderType::from_causal_lm_name(class).unwrap());
         listed.push(name.to_owned());
     }
-    // The error names all that there are, each in backticks behind the one that was asked for.
+    // The error names all models, each in backticks after the requested one.
     let error = NormalLoaderType::from_str("none").unwrap_err();
     let mut known: Vec<String> = error.split('`').skip(3).step_by(2).map(str::to_owned).collect();
     known.sort();

@@ -1,5 +1,5 @@
-//! The worker of mistral.rs: one process a rank, started by the service. `docs/worker-protocol.md` describes what it is
-//! told and what it answers.
+//! The worker of mistral.rs: one process for each rank, started by the service. `docs/worker-protocol.md` describes its
+//! orders and reports.
 
 mod direct;
 mod engine;
@@ -16,17 +16,17 @@ use joulemark_worker::{RankArguments, WorkerError, cpu, describe, run_rank};
 use direct::DirectArguments;
 use engine::MistralEngine;
 
-/// Version of the mistralrs crate that is linked; a test holds it against `Cargo.lock`.
+/// Version of the linked mistralrs crate; a test compares it with `Cargo.lock`.
 const MISTRALRS_VERSION: &str = "0.8.1";
 
-/// What the kernels were compiled for, as the environment of a build for GPUs has it.
+/// Compute capability that the kernels were compiled for, from the environment of a GPU build.
 const COMPUTE_CAPABILITY: Option<&str> = option_env!("CUDA_COMPUTE_CAP");
 
-/// Runs one rank of an experiment with mistral.rs; started by the joulemark service, not by hand.
+/// Run one rank of an experiment with mistral.rs. It is started by the joulemark service, not by hand.
 #[derive(Debug, Parser)]
 #[command(name = "joulemark-mistral", version, subcommand_negates_reqs = true)]
 struct Arguments {
-    /// Print what this engine is, as JSON, and do nothing else.
+    /// Print a description of this engine as JSON and exit.
     #[arg(long, exclusive = true)]
     describe: bool,
     #[command(flatten)]
@@ -37,8 +37,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run waves of random prompts with mistral.rs alone, with and without the tap, and print their rates as JSON; what
-    /// deploy/accept-gpu.sh holds the service's figures against.
+    /// Run waves of random prompts with mistral.rs alone, with and without the tap, and print their rates as JSON.
+    /// deploy/accept-gpu.sh compares the service's figures with them.
     Direct(DirectArguments),
 }
 
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     run()
 }
 
-/// Apart from the check and never inlined into it: this function's first instruction may be one that is missing.
+/// Runs the program. Never inlined into the check, because even its first instruction may be one that the CPU lacks.
 #[inline(never)]
 fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -67,7 +67,7 @@ fn run() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Answers without touching the GPU: it is asked while experiments run.
+/// Prints the description without touching the GPU, because experiments may be running.
 fn print_description() -> ExitCode {
     let mut description = describe("mistral", MISTRALRS_VERSION, &features());
     description.compute_capability = COMPUTE_CAPABILITY
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_that_is_said_is_the_one_that_is_linked() {
+    fn the_stated_version_is_the_linked_one() {
         let lock = include_str!("../../../Cargo.lock");
         assert!(lock.contains(&format!("name = \"mistralrs\"\nversion = \"{MISTRALRS_VERSION}\"\n")));
     }

@@ -1,5 +1,5 @@
-//! Loads a model: its weights, its key-value cache and where both lie. On CUDA attention is always paged, at a batch of one
-//! as well, so that batches of all sizes take one path.
+//! Loads a model: its weights, its key-value cache and the devices of both. On CUDA attention is always paged, also for
+//! `batch_size` 1, so that all batch sizes use the same code.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub type Pipeline = Arc<Mutex<AnyPipeline>>;
 /// Loads the weights and allocates the key-value cache.
 ///
 /// # Errors
-/// What the engine says of a model that it cannot load.
+/// Returns the engine's error for a model that it cannot load.
 pub async fn load(request: &LoadRequest) -> anyhow::Result<Pipeline> {
     if request.path.extension().is_some_and(|extension| extension == "gguf") {
         return from_gguf(request);
@@ -33,10 +33,10 @@ pub async fn load(request: &LoadRequest) -> anyhow::Result<Pipeline> {
     Ok(text_builder(request)?.build_pipeline().await?.0)
 }
 
-/// Returns what is known of the loaded model, and the tokens that end a sequence.
+/// Returns the description of the loaded model, and the tokens that end a sequence.
 ///
 /// # Errors
-/// When the model has no tokenizer.
+/// Returns an error when the model has no tokenizer.
 pub fn describe(pipeline: &AnyPipeline) -> anyhow::Result<(EngineDescription, Vec<u32>)> {
     let metadata = pipeline.get_metadata();
     let tokenizer = pipeline
@@ -61,11 +61,11 @@ pub fn describe(pipeline: &AnyPipeline) -> anyhow::Result<(EngineDescription, Ve
     Ok((description, metadata.eos_tok.clone()))
 }
 
-/// Returns the scheduler that goes with the pipeline's cache. Of sequences of one length that begin together both keep all in
-/// step.
+/// Returns the scheduler for the pipeline's cache. Both schedulers decode sequences of equal length that begin together
+/// in step.
 ///
 /// # Errors
-/// When `batch_size` is 0.
+/// Returns an error when `batch_size` is 0.
 pub fn scheduler(pipeline: &AnyPipeline, batch_size: usize) -> anyhow::Result<SchedulerConfig> {
     Ok(match pipeline.get_metadata().cache_config.clone() {
         Some(config) => SchedulerConfig::PagedAttentionMeta {
@@ -78,7 +78,7 @@ pub fn scheduler(pipeline: &AnyPipeline, batch_size: usize) -> anyhow::Result<Sc
     })
 }
 
-/// Lists the devices that hold layers, in the order of their first.
+/// Returns the devices with layers, in the order of their first layer.
 fn layers(pipeline: &AnyPipeline, count: usize) -> Vec<DeviceLayers> {
     let mapper = pipeline.device_mapper();
     let main = pipeline.device();
@@ -118,8 +118,8 @@ fn ordinal(location: DeviceLocation) -> u32 {
     }
 }
 
-/// Loads a GGUF through its loader, since the SDK's builder takes no type for the activations: on the CPU the engine's own
-/// choice is half precision, in which attention is slower there and less exact.
+/// Loads a GGUF file with its loader, because the SDK's builder does not accept a type for the activations: on the CPU
+/// the engine chooses half precision, in which attention is slower and less exact.
 fn from_gguf(request: &LoadRequest) -> anyhow::Result<Pipeline> {
     let text = |part: Option<&OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
     let folder = text(request.path.parent().map(Path::as_os_str));
@@ -155,8 +155,8 @@ fn text_builder(request: &LoadRequest) -> anyhow::Result<AnyModelBuilder> {
     Ok(builder.into())
 }
 
-/// Returns how layers are placed: with room for the activations of the sequences that will run, and no others. Where attention
-/// is not paged, that counts their caches as well, so that long ones must not be taken for short.
+/// Returns the placement of layers, with room for the activations of the sequences that will run. Where attention is
+/// not paged, the engine counts their caches as well, so that the lengths must be the true ones.
 fn device_mapping(request: &LoadRequest) -> DeviceMapSetting {
     if request.force_cpu {
         return DeviceMapSetting::Auto(AutoDeviceMapParams::default_text());
@@ -168,8 +168,8 @@ fn device_mapping(request: &LoadRequest) -> DeviceMapSetting {
     })
 }
 
-/// Returns the cache that the sequences take, and no more: by default the engine takes most of what is free. `None` where
-/// attention cannot be paged.
+/// Returns a cache of exactly the size that the sequences need, since by default the engine takes most of the free
+/// memory. Returns `None` where attention cannot be paged.
 fn paged_attention(request: &LoadRequest) -> anyhow::Result<Option<PagedAttentionConfig>> {
     if request.force_cpu || !paged_attn_supported() {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! What sees the logits of every step of one sequence. Owns the stamps and the tokens; leaves the logits alone where the
-//! engine's own choice is the one asked for, so that it weighs nothing.
+//! A tap that sees the logits of every step of one sequence. Owns the times and the tokens. It does not change the
+//! logits where the engine's own choice is the requested one, so that it costs almost nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,9 +7,10 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{Compare, TokenChooser, TokenCounter, TopLogits};
 use mistralrs::{CustomLogitsProcessor, Tensor};
 
-/// Tokens, when each was chosen, and what was kept of their logits.
+/// Tokens, the time of each choice, and recorded logits.
 pub type Taken = (Vec<u32>, Vec<Monotonic>, Vec<TopLogits>);
 
+/// A logits processor for one sequence.
 pub struct TokenTap {
     state: Mutex<State>,
     counter: TokenCounter,
@@ -23,24 +24,24 @@ struct State {
 }
 
 enum Mode {
-    /// The engine chooses: the largest logit, and of equal ones the last.
+    /// The engine chooses the largest logit, and the last of equal ones.
     Watching {
-        /// Those of the last step, whose token no later step tells.
+        /// Logits of the last step, whose token no later step shows.
         last: Option<Tensor>,
-        /// Every step's logits are looked through for what is no number.
+        /// Whether every step's logits are checked for NaN.
         looks: bool,
     },
-    /// We choose, and leave the engine no other choice.
+    /// The tap chooses and leaves the engine no other choice.
     Choosing(Box<TokenChooser>, Compare),
 }
 
 impl TokenTap {
-    /// Leaves the choice to the engine. `looks` asks for a look at every step's logits, which copies them.
+    /// Creates a tap that leaves the choice to the engine. `looks` checks every step's logits, which copies them.
     pub fn watching(most_tokens: usize, looks: bool, counter: TokenCounter) -> Self {
         Self::new(Mode::Watching { last: None, looks }, most_tokens, counter)
     }
 
-    /// Chooses by `chooser`, or as `compare` says.
+    /// Creates a tap that chooses tokens with `chooser`, or those of `compare`.
     pub fn choosing(chooser: TokenChooser, compare: Compare, most_tokens: usize, counter: TokenCounter) -> Self {
         Self::new(Mode::Choosing(Box::new(chooser), compare), most_tokens, counter)
     }
@@ -57,10 +58,10 @@ impl TokenTap {
         }
     }
 
-    /// Returns what was seen, once the sequence has ended.
+    /// Returns what was recorded after the sequence has ended.
     ///
     /// # Errors
-    /// In words, where a logit of the last step is no number.
+    /// Returns a message where a logit of the last step is NaN.
     pub fn taken(&self) -> Result<Taken, String> {
         let mut state = self.lock();
         if let Mode::Watching { last, .. } = &mut state.mode
@@ -82,7 +83,7 @@ impl TokenTap {
     }
 }
 
-const NO_NUMBER: &str = "a logit is no number: the model computed nonsense";
+const NO_NUMBER: &str = "a logit is not a number: the model computed nonsense";
 
 impl CustomLogitsProcessor for TokenTap {
     fn apply(&self, logits: &Tensor, context: &[u32]) -> mistralrs::Result<Tensor> {
@@ -101,7 +102,7 @@ impl State {
                 if *looks && largest(&logits.to_vec1::<f32>()?).is_none() {
                     candle_core::bail!("{NO_NUMBER}");
                 }
-                // The token of the step before stands at the end of what was chosen so far.
+                // The token of the previous step is at the end of the context.
                 if last.replace(logits.clone()).is_some() {
                     self.token_ids.extend(context.last());
                 }
@@ -128,7 +129,7 @@ impl State {
     }
 }
 
-/// Returns the last of the largest, as mistral.rs 0.8.1 does; `None` where a logit is no number, or none is finite.
+/// Returns the last of the largest logits, like mistral.rs 0.8.1; `None` where a logit is NaN, or none is finite.
 fn largest(logits: &[f32]) -> Option<u32> {
     let mut best: Option<(u32, f32)> = None;
     for (token, logit) in (0..).zip(logits) {
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engines_choice_is_read_from_what_it_says_next_and_the_last_from_its_logits() {
+    fn the_engines_choices_are_read_from_the_context_and_the_last_from_its_logits() {
         let tap = TokenTap::watching(3, false, TokenCounter::default());
         let mut context = vec![7, 8];
         for (step, chosen) in [([0.0, 5.0, 1.0], 1), ([2.0, 0.0, 2.0], 2), ([0.0, 3.0, 3.0], 2)] {
@@ -168,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_fails_at_once_where_it_is_looked_for_and_at_the_end_otherwise() {
+    fn nan_fails_at_once_where_logits_are_checked_and_at_the_end_otherwise() {
         let broken = logits(&[0.0, f32::NAN]);
         let tap = TokenTap::watching(1, true, TokenCounter::default());
         assert!(tap.apply(&broken, &[]).is_err());
         let tap = TokenTap::watching(1, false, TokenCounter::default());
-        tap.apply(&broken, &[]).expect("it is not looked at");
+        tap.apply(&broken, &[]).expect("it is not checked");
         assert_eq!(tap.taken().expect_err("no number"), NO_NUMBER);
     }
 

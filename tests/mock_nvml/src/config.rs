@@ -1,5 +1,6 @@
-//! The mock's switches. From `<library file>.conf` beside the library, so that each test's copy of the library has
-//! its own; a `MOCK_NVML_<KEY>` variable goes before it, for a `joulemark` started as a child.
+//! The mock's switches. They are read from `<library file>.conf` next to the library, so that each test's copy of the
+//! library has its own. A variable `MOCK_NVML_<KEY>` takes precedence, for a `joulemark` that is started as a child
+//! process.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
@@ -13,63 +14,64 @@ use crate::shape::Shape;
 use crate::telemetry::Telemetry;
 use crate::{DRIVER_NOT_LOADED, NO_PERMISSION, UNINITIALIZED, monotonic, nvmlInit_v2};
 
-/// Most switches are lists with one entry a device, separated by commas; the last entry serves the devices that have
-/// none. A moment is in CLOCK_MONOTONIC seconds.
+/// The values of all switches. Most are lists with one entry for each device, separated by commas; the last entry
+/// applies to all further devices. Times are CLOCK_MONOTONIC seconds.
 pub struct Config {
     pub telemetry: Telemetry,
     pub control: Control,
     pub devices: u32,
-    /// What the devices' UUIDs are counted from, so that those of several hosts differ.
+    /// Number from which the devices' UUIDs are counted, so that those of several hosts differ.
     pub first_serial: u32,
     shapes: Vec<Shape>,
-    /// `static:dynamic:memory` (W, W, share of the clock): power follows the limit instead of a shape; empty is none.
+    /// `static:dynamic:memory` (W, W, share of the clock): power follows the limit instead of a shape; empty for none.
     laws: Vec<Option<Law>>,
-    /// 1: the energy counter answers NOT_SUPPORTED, as before Volta.
+    /// 1: the energy counter returns NOT_SUPPORTED, as before Volta.
     no_counter: Vec<f64>,
-    /// 1: the power fields 185 and 186 answer NOT_SUPPORTED; `nvmlDeviceGetPowerUsage` still works.
+    /// 1: the power fields 185 and 186 return NOT_SUPPORTED; `nvmlDeviceGetPowerUsage` still works.
     no_instant: Vec<f64>,
-    /// CUDA compute capability, as 6.1; 0: it is not told.
+    /// CUDA compute capability, such as 6.1; 0 where it is not reported.
     compute_capability: Vec<f64>,
-    /// 1: every reading answers NO_PERMISSION.
+    /// 1: every reading returns NO_PERMISSION.
     no_permission: Vec<f64>,
-    /// What `nvmlInit_v2` answers; 0 is success.
+    /// Result of `nvmlInit_v2`; 0 is success.
     pub init: c_uint,
-    /// What asking for a handle answers, and what asking for the UUID does; 0 is success.
+    /// Results of requests for a handle and for a UUID; 0 is success.
     no_handle: Vec<f64>,
     no_uuid: Vec<f64>,
     /// Device that falls off the bus, and when (0 is from the start).
     lost: Option<(u32, f64)>,
     /// Device whose calls do not return, and since when (0 is from the start).
     hangs: Option<(u32, f64)>,
-    /// How long each call on a device takes.
+    /// Duration of each call on a device.
     latency_ms: Vec<f64>,
-    /// When it is back, its counter at 0; never unless said.
+    /// Time at which the lost device returns, with its counter at 0; never by default.
     back_at_sec: f64,
-    /// Period at which counter and sensor move; 0 is always.
+    /// Refresh period of counter and sensor; 0 for continuous values.
     refresh_ms: Vec<f64>,
-    /// Length over which `nvmlDeviceGetPowerUsage` and field 185 average; field 186 stays instant. 0 is none.
+    /// Averaging period of `nvmlDeviceGetPowerUsage` and field 185; field 186 stays instantaneous. 0 for none.
     average_ms: Vec<f64>,
-    /// What all power readings are multiplied by, so that they contradict the counter.
+    /// Factor of all power readings, so that they contradict the counter.
     power_scale: Vec<f64>,
-    /// When power readings are `spike_w`, and for how long; 0 is never.
+    /// Time at which power readings are `spike_w`, and for how long; 0 is never.
     spike_at_sec: Vec<f64>,
     spike_sec: Vec<f64>,
     spike_w: Vec<f64>,
-    /// When the counter leaps by `leap_j`, and when it stops for good; 0 is never.
+    /// Time at which the counter jumps by `leap_j`, and time at which it stops permanently; 0 is never.
     leap_at_sec: Vec<f64>,
     leap_j: Vec<f64>,
     stops_at_sec: Vec<f64>,
-    /// The highest power limit that can be set, in watts; 0 answers NOT_SUPPORTED.
+    /// Maximum power limit that can be set, in watts; 0 returns NOT_SUPPORTED.
     max_limit: Vec<f64>,
-    /// When the counter starts again from 0, without a sign; 0 is never.
+    /// Time at which the counter restarts from 0 without notice; 0 is never.
     reset_at_sec: Vec<f64>,
-    /// When the driver is unloaded: from then on every call fails and, once it is back, counters begin at 0.
+    /// Time at which the driver is unloaded: from then on every call fails and, after it is loaded again, counters
+    /// begin at 0.
     reload_at_sec: f64,
-    /// 1: it is unloaded when the record says `<seconds> 0 reload 1`, and not before.
+    /// 1: the driver is unloaded when the record has the line `<seconds> 0 reload 1`, and not before.
     reload_when_told: bool,
-    /// How long it is away; a library that was initialised before stays unusable after it.
+    /// Time until the driver is loaded again; a library that was initialised before remains unusable afterwards.
     reload_sec: f64,
-    /// 1: after it the devices are numbered from the other end.
+    /// 1: after the reload, the devices are numbered in reverse.
     reload_reverses: bool,
     initialised_at_sec: f64,
 }
@@ -99,7 +101,7 @@ impl Config {
         })
     }
 
-    /// A switch that cannot be understood ends the test process: a mock that guesses would prove nothing.
+    /// Creates the switches. One that cannot be parsed ends the test process: a mock that guesses would prove nothing.
     fn from(record: PathBuf, value: impl Fn(&str) -> Option<String>) -> Self {
         let parsed = |key: &str, text: &str| -> f64 {
             text.trim()
@@ -158,7 +160,7 @@ impl Config {
         of(&self.shapes, device)
     }
 
-    /// Returns when the driver is unloaded; never is infinite.
+    /// Returns when the driver is unloaded; infinity for never.
     fn unloaded_at_sec(&self) -> f64 {
         match self.reload_when_told {
             true => self.control.reload_at_sec().unwrap_or(f64::INFINITY),
@@ -166,14 +168,14 @@ impl Config {
         }
     }
 
-    /// Returns when the driver was loaded: what was set before is forgotten.
+    /// Returns when the driver was loaded; earlier settings are lost.
     pub fn loaded_at_sec(&self) -> f64 {
         Some(self.unloaded_at_sec() + self.reload_sec)
             .filter(|loaded| *loaded <= monotonic::now_sec())
             .unwrap_or(0.0)
     }
 
-    /// Joules from time 0, and watts, by the device's law or shape.
+    /// Returns the joules from time 0 by the device's law or shape.
     fn energy_j(&self, device: u32, at_sec: f64) -> f64 {
         match of(&self.laws, device) {
             Some(law) => law.energy_j(&self.control.limits_w(device, self.loaded_at_sec()), at_sec),
@@ -198,13 +200,13 @@ impl Config {
         *of(&self.no_instant, device) == 0.0
     }
 
-    /// Major and minor number; `None` where it is not told.
+    /// Returns major and minor number; `None` where they are not reported.
     pub fn compute_capability(&self, device: u32) -> Option<(c_int, c_int)> {
         let tenths = (of(&self.compute_capability, device) * 10.0).round() as c_int;
         (tenths > 0).then_some((tenths / 10, tenths % 10))
     }
 
-    /// Takes as long as a call on the device does: for ever where it hangs.
+    /// Waits as long as a call on the device takes: forever where it hangs.
     pub fn take_time(&self, device: u32, now_sec: f64) {
         while self
             .hangs
@@ -223,7 +225,7 @@ impl Config {
             .is_some_and(|(lost, at_sec)| lost == device && (at_sec..self.back_at_sec).contains(&now_sec))
     }
 
-    /// Why no call answers: the driver is away, or is another one than was initialised.
+    /// Returns the error of every call while the driver is unloaded, or when it was reloaded after initialisation.
     pub fn driver_trouble(&self, now_sec: f64) -> Option<c_uint> {
         let unloaded_at_sec = self.unloaded_at_sec();
         if now_sec < unloaded_at_sec {
@@ -235,14 +237,14 @@ impl Config {
         }
     }
 
-    /// Whether the driver can be initialised at all.
+    /// Returns whether the driver is unloaded now.
     pub fn is_driver_away(&self) -> bool {
         let now_sec = monotonic::now_sec();
         let unloaded_at_sec = self.unloaded_at_sec();
         (unloaded_at_sec..unloaded_at_sec + self.reload_sec).contains(&now_sec)
     }
 
-    /// Which device has this number, and which number this device has: the mapping is its own inverse.
+    /// Returns the device with this number, or the number of this device: the mapping is its own inverse.
     pub fn numbered(&self, index: u32) -> u32 {
         if self.reload_reverses && self.initialised_at_sec >= self.unloaded_at_sec() {
             self.devices - 1 - index
@@ -263,7 +265,7 @@ impl Config {
         (*of(&self.no_permission, device) != 0.0).then_some(NO_PERMISSION)
     }
 
-    /// Joules since the driver was loaded, as the counter shows them at `now_sec`.
+    /// Returns the joules since the driver was loaded, as the counter shows them at `now_sec`.
     pub fn counter_j(&self, device: u32, now_sec: f64) -> f64 {
         let reset_sec = *of(&self.reset_at_sec, device);
         let driver_sec = self.unloaded_at_sec() + self.reload_sec;
@@ -290,7 +292,7 @@ impl Config {
         Some(*of(&self.max_limit, device)).filter(|limit| *limit > 0.0)
     }
 
-    /// What power is answered as, whatever is drawn.
+    /// Returns the power that is reported during a spike, independent of the load.
     fn spike_w(&self, device: u32, now_sec: f64) -> Option<f64> {
         let at_sec = *of(&self.spike_at_sec, device);
         let is_now = at_sec > 0.0 && (at_sec..at_sec + *of(&self.spike_sec, device)).contains(&now_sec);
@@ -317,7 +319,7 @@ impl Config {
         mean_w * of(&self.power_scale, device)
     }
 
-    /// The moment whose value the hardware shows at `now_sec`.
+    /// Returns the time whose value the hardware shows at `now_sec`.
     fn refreshed(&self, device: u32, now_sec: f64) -> f64 {
         let refresh_sec = of(&self.refresh_ms, device) / 1e3;
         if refresh_sec > 0.0 {
@@ -344,7 +346,7 @@ unsafe extern "C" {
     fn dladdr(address: *const c_void, info: *mut DlInfo) -> c_int;
 }
 
-/// The file this very copy of the library was loaded from.
+/// Returns the file that this copy of the library was loaded from.
 fn library_file() -> Option<PathBuf> {
     let mut info = DlInfo {
         file_name: std::ptr::null(),
@@ -352,7 +354,7 @@ fn library_file() -> Option<PathBuf> {
         symbol_name: std::ptr::null(),
         symbol_address: std::ptr::null_mut(),
     };
-    // SAFETY: the address is one of our own functions and `info` is ours; the name lives as long as the library.
+    // SAFETY: the address is that of our own function and `info` is ours; the name lives as long as the library.
     let name = unsafe {
         if dladdr(nvmlInit_v2 as *const c_void, &raw mut info) == 0 || info.file_name.is_null() {
             return None;

@@ -1,11 +1,12 @@
-//! What can be set on the mock's devices: power limit and locked clocks. Owns these calls, their switches, and the record
-//! beside the library, `<library>.set`, in which every process that loads that file finds what any of them set.
+//! Settings of the mock's devices: power limit and locked clocks. Owns these calls, their switches, and the record next
+//! to the library, `<library>.set`, in which all processes that load this file find what any of them has set.
 //!
-//! Each switch is a list by device, separated by commas, whose last item serves the devices that have none:
-//! `set_refused=1` answers every setting with NO_PERMISSION, as to who is not root; `default_limit=400` (W) is what a board
-//! has when the driver is loaded; `min_limit=100`, and `max_limit`, which is 0 for a board without limits; `limit_step=0`
-//! (W) is what a limit is rounded down to; `stricter_limit=0` (W) is one that applies beside the one that is set;
-//! `max_gpu_clock=1980`, `max_memory_clock=2619` (MHz).
+//! Each switch is a list with one item for each device, separated by commas; the last item applies to all further
+//! devices. `set_refused=1` answers every setting with NO_PERMISSION, as for users other than root. `default_limit=400`
+//! (W) is the limit after the driver is loaded. `min_limit=100` and `max_limit` bound the limit; `max_limit` is 0 for a
+//! board without limits. `limit_step=0` (W) is the step to which a limit is rounded down. `stricter_limit=0` (W)
+//! applies in addition to the limit that is set. The highest clocks are `max_gpu_clock=1980` and
+//! `max_memory_clock=2619` (MHz).
 
 use std::ffi::c_uint;
 use std::io::Write as _;
@@ -15,7 +16,7 @@ use crate::config::{Config, of};
 use crate::{Handle, INVALID_ARGUMENT, NO_PERMISSION, NOT_SUPPORTED, SUCCESS};
 use crate::{monotonic, with_device, write};
 
-/// The lowest clock that can be locked, in MHz.
+/// Lowest clock that can be locked, in MHz.
 const LOWEST_CLOCK_MHZ: c_uint = 210;
 const CLOCK_STEP_MHZ: c_uint = 15;
 
@@ -30,7 +31,7 @@ pub struct Control {
     max_memory_clock: Vec<f64>,
 }
 
-/// One line of the record: a device's setting, from a moment on. 0 is none.
+/// One line of the record: a setting of a device, and the time from which it applies. The value 0 stands for none.
 struct Line {
     at_sec: f64,
     device: u32,
@@ -52,7 +53,7 @@ impl Control {
         }
     }
 
-    /// What was set on a device since `since_sec`, in order.
+    /// Returns the settings of a device since `since_sec`, in order.
     fn lines(&self, device: u32, what: &str, since_sec: f64) -> Vec<Line> {
         let text = std::fs::read_to_string(&self.record).unwrap_or_default();
         let line = |line: &str| {
@@ -81,7 +82,7 @@ impl Control {
         Some(self.lines(device, what, since_sec).last()?.value).filter(|value| *value > 0.0)
     }
 
-    /// Returns when a test has the driver loaded anew.
+    /// Returns when a test reloads the driver.
     pub fn reload_at_sec(&self) -> Option<f64> {
         Some(self.lines(0, "reload", 0.0).last()?.at_sec)
     }
@@ -91,7 +92,7 @@ impl Control {
         self.latest(device, "limit", since_sec)
     }
 
-    /// Returns the limits in force from time 0 on, each with when it began.
+    /// Returns the limits in force from time 0 on, each with the time of its beginning.
     pub fn limits_w(&self, device: u32, since_sec: f64) -> Vec<(f64, f64)> {
         let first = (0.0, self.in_force(device, *of(&self.default_limit, device)));
         let lines = self.lines(device, "limit", since_sec);
@@ -101,13 +102,13 @@ impl Control {
         std::iter::once(first).chain(later).collect()
     }
 
-    /// Returns the lowest of all limits that apply where `set_w` is set.
+    /// Returns the lowest of all limits that apply when `set_w` is set.
     pub fn in_force(&self, device: u32, set_w: f64) -> f64 {
         let stricter = Some(*of(&self.stricter_limit, device)).filter(|limit| *limit > 0.0);
         stricter.map_or(set_w, |limit| limit.min(set_w))
     }
 
-    /// Returns the clock that is locked, in MHz.
+    /// Returns the locked clock, in MHz.
     pub fn locked_mhz(&self, device: u32, what: &str, since_sec: f64) -> Option<f64> {
         self.latest(device, what, since_sec)
     }
@@ -121,7 +122,7 @@ impl Control {
     }
 }
 
-/// Runs `set` for who may set something.
+/// Runs `set` where the caller has the permission to change settings.
 fn setting(device: Handle, set: impl FnOnce(&Config, u32) -> c_uint) -> c_uint {
     with_device(device, |config, own| {
         if *of(&config.control.set_refused, own) != 0.0 {
@@ -179,7 +180,7 @@ pub extern "C" fn nvmlDeviceGetPowerManagementDefaultLimit(device: Handle, milli
     })
 }
 
-/// Locks the clock called `what` at the upper of two, as a board that is busy has it.
+/// Locks the clock `what` at the upper of the two clocks, which a busy board uses.
 fn lock(device: Handle, what: &str, upper_mhz: c_uint, highest: fn(&Control) -> &Vec<f64>) -> c_uint {
     setting(device, |config, own| {
         if f64::from(upper_mhz) > *of(highest(&config.control), own) || upper_mhz < LOWEST_CLOCK_MHZ {
@@ -217,7 +218,7 @@ pub extern "C" fn nvmlDeviceResetMemoryLockedClocks(device: Handle) -> c_uint {
     unlock(device, "memory_clock")
 }
 
-/// Writes a list as NVML does: its length where there is no room.
+/// Writes a list as NVML does; where there is not enough room, only its length.
 ///
 /// # Safety
 ///

@@ -1,15 +1,15 @@
-//! Processes that hold memory of the mock's devices: those in a file, each for as long as it lives.
+//! Processes that hold memory of the mock's devices: those listed in a file, each as long as it runs.
 
 use std::path::{Path, PathBuf};
 
-/// `memory_file=PATH`, with a line `DEVICE PID MIB` a process, read at each call; `memory_stays=1`: what a process held is
-/// never freed.
+/// The switches `memory_file=PATH`, which has a line `DEVICE PID MIB` for each process and is read at each call, and
+/// `memory_stays=1`, with which the memory of ended processes is never freed.
 pub struct Holders {
     file: Option<PathBuf>,
     stays: bool,
 }
 
-/// What one process holds of one device.
+/// Memory that one process holds on one device.
 pub struct Holder {
     pub pid: u32,
     pub bytes: u64,
@@ -24,7 +24,8 @@ impl Holders {
         }
     }
 
-    /// A line that cannot be understood ends the test process: a mock that guesses would prove nothing.
+    /// Returns the processes of a device. A line that cannot be parsed ends the test process: a mock that guesses would
+    /// prove nothing.
     pub fn of(&self, device: u32) -> Vec<Holder> {
         let text = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
         let text = text.unwrap_or_default();

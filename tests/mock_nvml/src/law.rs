@@ -1,18 +1,18 @@
-//! How a board's power and speed follow its power limit: the truth that a curve over limits is held against. Pure; tests
-//! that use the mock compile this same file.
+//! The dependence of a GPU's power and speed on its power limit: the truth to compare a curve over limits with. No I/O;
+//! tests that use the mock compile this same file.
 
-/// A board that draws `static_w` and, at a share f of its highest clock, `dynamic_w`·f³ on top; it computes at a speed in
-/// proportion to f, until memory, which no clock of the chip makes faster, holds it back.
+/// A GPU that draws `static_w` plus `dynamic_w`·f³ at a share f of its highest clock. Its speed is proportional to f,
+/// up to the share at which memory, whose speed does not depend on the clock, becomes the limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Law {
     pub static_w: f64,
     pub dynamic_w: f64,
-    /// The share of the highest clock from which on memory is what holds it back.
+    /// Share of the highest clock above which memory is the limit.
     pub memory_share: f64,
 }
 
 impl Law {
-    /// Reads `static:dynamic:memory`, as `80:320:0.7`.
+    /// Parses `static:dynamic:memory`, such as `80:320:0.7`.
     pub fn parse(text: &str) -> Option<Self> {
         let numbers: Vec<f64> = text
             .split(':')
@@ -28,22 +28,22 @@ impl Law {
         }
     }
 
-    /// Returns the share of the highest clock that a limit leaves.
+    /// Returns the share of the highest clock that is possible under a limit.
     pub fn clock_share(&self, limit_w: f64) -> f64 {
         ((limit_w - self.static_w).max(0.0) / self.dynamic_w).cbrt().min(1.0)
     }
 
-    /// Returns what it draws under a limit, busy, in watts.
+    /// Returns the power under a limit at full load, in watts.
     pub fn power_w(&self, limit_w: f64) -> f64 {
         self.static_w + self.dynamic_w * self.clock_share(limit_w).powi(3)
     }
 
-    /// Returns its speed under a limit, as a share of what memory allows.
+    /// Returns the speed under a limit, as a share of what memory allows.
     pub fn speed(&self, limit_w: f64) -> f64 {
         (self.clock_share(limit_w) / self.memory_share).min(1.0)
     }
 
-    /// Returns the joules from time 0 to `at_sec` under limits that each hold from their moment on.
+    /// Returns the joules from time 0 to `at_sec` under limits, each with the time from which it applies.
     pub fn energy_j(&self, limits_w: &[(f64, f64)], at_sec: f64) -> f64 {
         let ends = limits_w.iter().skip(1).map(|(begin_sec, _)| *begin_sec).chain([at_sec]);
         let part = |((begin_sec, limit_w), end_sec): (&(f64, f64), f64)| {

@@ -1,5 +1,5 @@
-//! A stand-in for `libnvidia-ml.so`: the C functions that joulemark resolves, over devices whose power is a known
-//! function of CLOCK_MONOTONIC. It owns the C interface only; the truth is in `shape`, the switches in `config`.
+//! A stand-in for `libnvidia-ml.so`: the C functions that joulemark resolves, for devices whose power is a known
+//! function of CLOCK_MONOTONIC. Owns the C interface only; the truth is in `shape`, the switches are in `config`.
 
 mod config;
 mod control;
@@ -30,12 +30,12 @@ const FIELD_POWER_INSTANT: c_uint = 186;
 const VALUE_TYPE_UNSIGNED_INT: c_uint = 1;
 const MEMORY_BYTES: c_ulonglong = 80 << 30;
 
-/// Read at `nvmlInit_v2`: each copy of the library in a process has its own.
+/// Set by `nvmlInit_v2`. Each copy of the library in a process has its own.
 static CONFIG: RwLock<Option<Config>> = RwLock::new(None);
-/// How often it was initialised and not shut down again.
+/// Number of initialisations without a shutdown.
 static USERS: AtomicU32 = AtomicU32::new(0);
 
-/// `nvmlFieldValue_t`; the union's widest member stands for it, its bytes are little-endian.
+/// `nvmlFieldValue_t`. The union's widest member represents it, with its bytes in little-endian order.
 #[repr(C)]
 pub struct FieldValue {
     field_id: c_uint,
@@ -57,10 +57,10 @@ pub struct MemoryV2 {
     used: c_ulonglong,
 }
 
-/// A handle is the device's index plus one, so that null is none.
+/// A handle is the device's index plus one, so that null is no device.
 type Handle = *mut c_void;
 
-/// Runs `answer` with the device's index, after the failures every call on a device shares.
+/// Runs `answer` with the device's index, unless a failure that affects every call on a device applies.
 fn with_device(device: Handle, answer: impl FnOnce(&Config, u32) -> c_uint) -> c_uint {
     let config = CONFIG.read().unwrap_or_else(std::sync::PoisonError::into_inner);
     let Some(config) = config.as_ref() else {
@@ -111,7 +111,7 @@ fn write_text(target: *mut c_char, length: c_uint, text: &str) -> c_uint {
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlInit_v2() -> c_uint {
     let mut config = CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // As the real one: initialised a second time, it stays what it was until it is shut down.
+    // Like the real library: further initialisations have no effect until it is shut down.
     if config.is_some() {
         USERS.fetch_add(1, Ordering::SeqCst);
         return SUCCESS;
@@ -131,7 +131,7 @@ pub extern "C" fn nvmlInit_v2() -> c_uint {
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlShutdown() -> c_uint {
     let mut config = CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // As the real one: the last of its users shuts it down.
+    // Like the real library: the last user shuts it down.
     if USERS.fetch_sub(1, Ordering::SeqCst) == 1 {
         *config = None;
     }
@@ -183,10 +183,10 @@ fn give_handle(own: u32, device: *mut Handle) -> c_uint {
     })
 }
 
-/// Set in the handle of a MIG slice, beside its board's.
+/// Bit that is set in the handle of a MIG slice, in addition to its board's handle.
 const SLICE: usize = 1 << 16;
 
-/// A slice of a board in MIG mode: `MIG-…-<board>` or `MIG-GPU-…-<board>/<instance>/<instance>`.
+/// Writes the handle of a slice of a board in MIG mode: `MIG-…-<board>` or `MIG-GPU-…-<board>/<instance>/<instance>`.
 fn give_slice(uuid: &str, device: *mut Handle) -> c_uint {
     let name = uuid.split('/').next().unwrap_or_default();
     let own: Option<u32> = name.rsplit('-').next().and_then(|own| own.parse().ok());

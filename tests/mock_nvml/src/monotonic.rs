@@ -1,5 +1,5 @@
-//! CLOCK_MONOTONIC, the clock joulemark stamps its windows with. By hand, so that the mock has no dependency and a
-//! test can build it with `rustc` alone.
+//! CLOCK_MONOTONIC, the clock of joulemark's windows. Declared here, so that the mock has no dependency and tests can
+//! build it with `rustc` alone.
 
 use std::ffi::{c_int, c_long};
 

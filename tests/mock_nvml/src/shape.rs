@@ -1,8 +1,9 @@
-//! Power as a function of time with its exact integral: the truth that meters are held against. Pure; the tests that
-//! use the mock compile this same file, so that there is one truth.
+//! Power as a function of time with its exact integral: the truth to compare meters with. No I/O; the tests that use
+//! the mock compile this same file, so that there is only one truth.
 
 use std::f64::consts::TAU;
 
+/// Power as a function of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shape {
     Constant {
@@ -19,13 +20,14 @@ pub enum Shape {
         amplitude_w: f64,
         period_sec: f64,
     },
-    /// From `low_w` up to `high_w` in each period, then at once down again.
+    /// From `low_w` up to `high_w` in each period, then abruptly down again.
     Ramp {
         low_w: f64,
         high_w: f64,
         period_sec: f64,
     },
-    /// `high_w` in the first `length_sec` of each period, else `low_w`: shorter than a sample when that is short.
+    /// `high_w` in the first `length_sec` of each period, else `low_w`. A short burst is shorter than a sampling
+    /// interval.
     Burst {
         low_w: f64,
         high_w: f64,
@@ -35,8 +37,9 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// `constant:200`, `step:100:300:2` (low, high, period; `square` is the same), `sine:200:50:3` (mean, amplitude,
-    /// period), `ramp:100:300:2` (low, high, period) or `burst:100:400:0.5:0.02` (low, high, period, length).
+    /// Parses `constant:200`, `step:100:300:2` (low, high, period; `square` is the same), `sine:200:50:3` (mean,
+    /// amplitude, period), `ramp:100:300:2` (low, high, period) or `burst:100:400:0.5:0.02` (low, high, period,
+    /// length); returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, numbers) = text.trim().split_once(':')?;
         let numbers: Vec<f64> = numbers
@@ -70,6 +73,7 @@ impl Shape {
         }
     }
 
+    /// Returns the power at a time, in watts.
     pub fn power_w(&self, at_sec: f64) -> f64 {
         match *self {
             Self::Constant { watts } => watts,
@@ -109,7 +113,7 @@ impl Shape {
         }
     }
 
-    /// Joules from time 0 to `at_sec`.
+    /// Returns the joules from time 0 to `at_sec`.
     pub fn energy_j(&self, at_sec: f64) -> f64 {
         match *self {
             Self::Constant { watts } => watts * at_sec,

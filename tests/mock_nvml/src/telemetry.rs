@@ -1,9 +1,11 @@
-//! What the mock's devices tell beside power: load, clocks, temperature, settings, processes. Owns these calls and their
-//! switches; each switch is a list by device, separated by commas, whose last item serves the devices that have none.
+//! Telemetry of the mock's devices other than power: utilisation, clocks, temperature, settings, processes. Owns these
+//! calls and their switches. Each switch is a list with one item for each device, separated by commas; the last item
+//! applies to all further devices.
 //!
-//! `utilisation=87`, `sm_clock=1410`, `memory_clock=1593` (MHz), `clock_events=0x4` (bits; until `clock_events_end_sec`), `power_limit=400` (W),
-//! `temperature=50:2` (°C, and how many a second it rises since the library was initialised), `memory_used_gib=3`,
-//! `persistence=1`, `mig=0`, `pids=4242+4243`, `no_process_memory=1`; an item `none` is NOT_SUPPORTED, `refused` is NO_PERMISSION.
+//! `utilisation=87`, `sm_clock=1410`, `memory_clock=1593` (MHz), `clock_events=0x4` (bits; until
+//! `clock_events_end_sec`), `power_limit=400` (W), `temperature=50:2` (°C, and by how many it rises per second since
+//! the library was initialised), `memory_used_gib=3`, `persistence=1`, `mig=0`, `pids=4242+4243`,
+//! `no_process_memory=1`; the item `none` is NOT_SUPPORTED, `refused` is NO_PERMISSION.
 
 use std::ffi::{c_uint, c_ulonglong};
 
@@ -62,7 +64,8 @@ impl Telemetry {
         }
     }
 
-    /// A switch that cannot be understood ends the test process: a mock that guesses would prove nothing.
+    /// Returns a switch as a number. One that cannot be parsed ends the test process: a mock that guesses would prove
+    /// nothing.
     fn number(&self, key: &str, device: u32) -> Result<u64, c_uint> {
         let item = self.item(key, device)?;
         let number = match item.strip_prefix("0x") {
@@ -83,14 +86,14 @@ impl Telemetry {
         Ok((number(start) + number(per_sec) * since_sec) as c_uint)
     }
 
-    /// Returns the bits, until the moment at which clocks are lowered no more.
+    /// Returns the bits of the clock events, until the time at which they end.
     fn clock_events(&self, device: u32) -> Result<u64, c_uint> {
         let end_sec: f64 = self.item("clock_events_end_sec", device)?.parse().expect("a moment");
         let bits = self.number("clock_events", device)?;
         Ok(if monotonic::now_sec() < end_sec { bits } else { 0 })
     }
 
-    /// Each process and its memory.
+    /// Returns each process and its memory.
     fn processes(&self, device: u32) -> Result<Vec<(c_uint, c_ulonglong)>, c_uint> {
         let items = self.item("pids", device)?.split('+').filter(|item| !item.is_empty());
         let listed = items.map(|pid| {
@@ -101,7 +104,7 @@ impl Telemetry {
         Ok(listed.chain(holders.map(|holder| (holder.pid, holder.bytes))).collect())
     }
 
-    /// Whether what a process holds is not told, as in a container or on Windows.
+    /// Returns whether the memory of processes is not reported, as in a container or on Windows.
     fn hides_process_memory(&self, device: u32) -> bool {
         self.number("no_process_memory", device) == Ok(1)
     }
@@ -116,7 +119,7 @@ impl Telemetry {
     }
 }
 
-/// What a process of `pids` holds.
+/// Memory of each process in `pids`.
 const LISTED_BYTES: c_ulonglong = 1 << 30;
 
 /// `nvmlUtilization_t`.

@@ -33,7 +33,7 @@ fn a_linear_axis_ends_at_round_values_around_its_range() {
 }
 
 #[test]
-fn an_axis_of_values_far_from_zero_does_not_begin_there_and_one_of_near_values_does() {
+fn an_axis_begins_at_zero_only_for_values_near_it() {
     assert_eq!(Axis::linear_from_zero((70.0, 630.0), (0.0, 1.0), 4).from, 0.0);
     assert_eq!(Axis::linear_from_zero((44.0, 68.0), (0.0, 1.0), 4).from, 40.0);
     assert_eq!(Axis::linear_from_zero((-630.0, -70.0), (0.0, 1.0), 4).to, 0.0);

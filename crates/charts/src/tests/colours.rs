@@ -1,4 +1,4 @@
-//! Contrast and distance of the colours in the style.
+//! Contrast and distance of the style's colours.
 
 use crate::STYLE;
 
@@ -15,7 +15,7 @@ fn themes() -> Vec<Vec<(&'static str, &'static str)>> {
     blocks.map(properties).collect()
 }
 
-/// Returns the parts of red, green and blue light of a colour.
+/// Returns the linear red, green and blue components of a colour.
 fn light(colour: &str) -> [f64; 3] {
     [1, 3, 5].map(|from| {
         let value = f64::from(u8::from_str_radix(&colour[from..from + 2], 16).expect("two hex digits")) / 255.0;
@@ -52,7 +52,7 @@ fn the_dark_theme_is_the_same_by_preference_and_by_choice() {
 }
 
 #[test]
-fn texts_have_a_contrast_of_4_5_and_what_is_drawn_of_3_on_both_papers() {
+fn texts_have_a_contrast_of_4_5_and_shapes_of_3_in_both_themes() {
     for theme in themes() {
         let of = |name: &str| theme.iter().find(|(found, _)| *found == name).expect("a colour").1;
         let paper = of("--jm-paper");
@@ -71,8 +71,8 @@ fn texts_have_a_contrast_of_4_5_and_what_is_drawn_of_3_on_both_papers() {
     }
 }
 
-/// What full sight, and sight without green, without red and without blue, make of light (Machado, Oliveira and Fernandes,
-/// 2009, severity 1).
+/// Matrices that simulate full colour vision, and vision without green, without red and without blue (Machado, Oliveira
+/// and Fernandes, 2009, severity 1).
 const SIGHTS: [[[f64; 3]; 3]; 4] = [
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
     [
@@ -92,7 +92,7 @@ const SIGHTS: [[[f64; 3]; 3]; 4] = [
     ],
 ];
 
-/// Returns the place of a colour in CIELAB as a sight has it.
+/// Returns the position of a colour in CIELAB for a kind of colour vision.
 fn lab(colour: &str, sight: &[[f64; 3]; 3]) -> [f64; 3] {
     let light = light(colour);
     let [red, green, blue] = sight.map(|row| {
@@ -115,7 +115,7 @@ fn lab(colour: &str, sight: &[[f64; 3]; 3]) -> [f64; 3] {
 }
 
 #[test]
-fn the_colours_of_lines_keep_apart_for_the_colour_blind() {
+fn the_colours_of_lines_are_distinct_for_the_colour_blind() {
     for theme in themes() {
         let series: Vec<_> = theme
             .iter()

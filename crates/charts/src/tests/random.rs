@@ -1,4 +1,4 @@
-//! Any input is drawn, whatever it is.
+//! Property tests: any input is drawn without faults.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::faults;
 use crate::*;
 
-/// Returns any number: plausible ones and all others, not a number and the infinite among them.
+/// Returns any number: plausible ones, extreme ones, NaN and the infinities.
 fn any_value() -> impl Strategy<Value = f64> + Clone {
     let odd = prop::sample::select(vec![
         0.0,
@@ -35,7 +35,7 @@ fn any_points() -> impl Strategy<Value = Vec<(f64, f64)>> {
     vec((any_value(), any_value()), 0..40)
 }
 
-/// Returns the ends of an axis of time, mostly ones between which something is seen.
+/// Returns the ends of a time axis, mostly with points between them.
 fn any_span() -> impl Strategy<Value = (f64, f64)> {
     prop_oneof![(any_value(), any_value()), (-10.0..100.0, 200.0..2000.0)]
 }
@@ -149,7 +149,7 @@ fn any_bars() -> impl Strategy<Value = Bars> {
     })
 }
 
-/// Returns the drawing where nothing is wrong with it.
+/// Fails where the drawing has faults.
 fn sound(svg: &Svg) -> Result<(), TestCaseError> {
     let faults = faults(svg);
     prop_assert!(faults.is_empty(), "{faults:?}\n{svg}");
@@ -245,7 +245,7 @@ proptest! {
     }
 }
 
-/// Returns an hour of eight GPUs at ten readings a second, in several panels, without any order in the values.
+/// Returns a timeline of one hour of eight GPUs at ten readings a second, in several panels, with random values.
 fn an_hour(panels: usize) -> Timeline {
     let mut state = 1_u64;
     let mut noise = move || {
@@ -284,7 +284,7 @@ fn compressed(text: &str) -> usize {
 }
 
 #[test]
-fn an_hour_of_eight_gpus_that_are_nothing_but_noise_stays_small() {
+fn an_hour_of_noise_of_eight_gpus_stays_small() {
     for panels in [1, 3] {
         let text = timeline(&an_hour(panels)).to_string();
         assert!(text.len() < 200_000, "{panels} panels: {} bytes", text.len());

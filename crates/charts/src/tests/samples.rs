@@ -1,4 +1,4 @@
-//! Every chart with figures that are made up but plausible, for tests and for the gallery.
+//! Every chart with plausible invented figures, for the tests and the gallery.
 
 use super::charts::{
     self, Along, AxisLabel, Band, BandKind, Bar, Bars, Best, Curve, Distribution, Forest, ForestRow, Gantt, Group,
@@ -44,7 +44,7 @@ fn band(from_sec: f64, to_sec: f64, kind: BandKind, label: &str) -> Band {
     }
 }
 
-/// Returns the watts of a board in a run of five cycles.
+/// Returns the power of a GPU in a run of five cycles, in watts.
 fn watts(sec: f64, board: f64) -> f64 {
     let base = 71.0 + 6.0 * board;
     let busy = if sec < 0.0 {

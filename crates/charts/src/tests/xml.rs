@@ -1,15 +1,15 @@
-//! A small reader of XML that takes nothing else, and what it reads of places.
+//! A small strict XML parser for the tests, and the positions that elements have.
 
 use crate::text;
 
-/// One element with what a check needs of it.
+/// One element with the properties that the checks need.
 #[derive(Debug, Default)]
 pub struct Element {
     pub name: String,
     pub attributes: Vec<(String, String)>,
     /// The text directly within it.
     pub text: String,
-    /// The index of the element that it is in.
+    /// Index of the parent element.
     pub parent: Option<usize>,
 }
 
@@ -21,13 +21,13 @@ impl Element {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns an attribute as a number; the number has at most one decimal and no exponent.
+    /// Returns an attribute as a number with at most one decimal and no exponent.
     fn number(&self, name: &str) -> f64 {
         number(self.attribute(name).unwrap_or("0")).unwrap_or(f64::NAN)
     }
 }
 
-/// Returns the elements in the order in which they begin, or what is not XML.
+/// Returns the elements in the order of their start tags, or an error where the text is not XML.
 pub fn elements(text: &str) -> Result<Vec<Element>, String> {
     let mut elements: Vec<Element> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
@@ -66,7 +66,7 @@ pub fn elements(text: &str) -> Result<Vec<Element>, String> {
     }
 }
 
-/// Returns the element of a start tag.
+/// Parses a start tag.
 fn start_tag(tag: &str, parent: Option<usize>) -> Result<Element, String> {
     let (name, mut rest) = tag.split_once(' ').unwrap_or((tag, ""));
     let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -92,7 +92,7 @@ fn start_tag(tag: &str, parent: Option<usize>) -> Result<Element, String> {
     Ok(element)
 }
 
-/// Returns the text that a piece of XML stands for.
+/// Returns the text with its entities replaced.
 fn unescape(raw: &str) -> Result<String, String> {
     let forbidden = |c: char| c < ' ' && !"\t\n\r".contains(c) || c == '\u{fffe}' || c == '\u{ffff}' || c == '<';
     if raw.contains(forbidden) || raw.contains("]]>") {
@@ -112,21 +112,21 @@ fn unescape(raw: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// Returns a number of at most one decimal.
+/// Parses a number with at most one decimal.
 fn number(text: &str) -> Option<f64> {
     let plain = text.chars().all(|c| c.is_ascii_digit() || c == '-' || c == '.');
     let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     (plain && decimals <= 1).then(|| text.parse().ok()).flatten()
 }
 
-/// A part of the plane in which elements have their places, and what one unit in it is outside.
+/// The coordinate system of an `<svg>` element, and the size of one unit outside it.
 #[derive(Clone, Copy)]
 struct Plane {
     width: f64,
     height: f64,
 }
 
-/// Returns the elements that lie outside the part of the plane that is seen, or at no place at all.
+/// Returns the elements that lie outside the visible part of their plane, or whose position is not a number.
 pub fn outside(elements: &[Element]) -> Vec<String> {
     let mut faults = Vec::new();
     for element in elements {
@@ -145,7 +145,7 @@ pub fn outside(elements: &[Element]) -> Vec<String> {
     faults
 }
 
-/// Returns the plane of the nearest `<svg>` around an element.
+/// Returns the plane of the nearest enclosing `<svg>` of an element.
 fn plane_of(elements: &[Element], element: &Element) -> Plane {
     let mut around = element.parent;
     while let Some(index) = around {
@@ -168,7 +168,7 @@ fn plane_of(elements: &[Element], element: &Element) -> Plane {
     }
 }
 
-/// Returns the places that an element has; a number that is none is a place nowhere.
+/// Returns the positions of an element; a bad number gives a position outside any plane.
 fn places(element: &Element) -> Vec<(f64, f64)> {
     let n = |name| element.number(name);
     match element.name.as_str() {
@@ -227,7 +227,7 @@ fn path(d: &str) -> Vec<(f64, f64)> {
 /// The left, right, top and bottom edge of a text.
 type Room = (f64, f64, f64, f64);
 
-/// Returns the estimated places of all texts that are not turned.
+/// Returns the estimated positions of all texts that are not rotated.
 pub fn texts(elements: &[Element]) -> Vec<(Room, String)> {
     let texts = elements
         .iter()

@@ -5,15 +5,15 @@ use uuid::Uuid;
 
 use super::KeyId;
 
-/// What is written down of who did it.
+/// An action that the audit log records.
 ///
 /// - `submit`: an experiment was submitted
-/// - `cancel`: its cancellation was asked for, by somebody who may
-/// - `relabel`: its labels were changed
-/// - `create_key`: an API key was made
+/// - `cancel`: the cancellation of an experiment was requested, with the permission to do so
+/// - `relabel`: an experiment's labels were changed
+/// - `create_key`: an API key was created
 /// - `revoke_key`: an API key was revoked
-/// - `sign_in`: somebody signed in to the pages with an API key
-/// - `sign_out`: their session was ended, by them or by signing in anew
+/// - `sign_in`: a user signed in to the pages with an API key
+/// - `sign_out`: a session was ended by its user, or because the user signed in again
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -37,6 +37,7 @@ impl Action {
         Self::SignOut,
     ];
 
+    /// Returns the action's name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Submit => "submit",
@@ -49,44 +50,46 @@ impl Action {
         }
     }
 
+    /// Returns the action with this name; `None` where there is none.
     pub fn named(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.as_str() == text)
     }
 }
 
-/// Who did something; all is null on a server without authentication but the address.
+/// The person or program behind an action. On a server without authentication only the address is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// The key's or the identity header's name.
+    /// Name of the API key, or the name that a trusted proxy's identity header gives.
     pub name: Option<String>,
     pub key_id: Option<KeyId>,
-    /// The client's IP address, as far as trusted proxies say.
+    /// The client's IP address, taken from trusted proxies where there are any.
     pub address: Option<String>,
 }
 
-/// One line of the audit log.
+/// One entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AuditEntry {
-    /// A UUIDv7: sorts by age.
+    /// A UUIDv7: entries sort by age.
     #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
-    /// When it was done, RFC 3339.
+    /// Time of the action, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub at: Timestamp,
     pub action: Action,
-    /// The experiment's, key's or session's id.
+    /// Id of the experiment, key or session.
     pub subject: String,
-    /// Who did it; null on a server without authentication.
+    /// Name of who did it; null on a server without authentication.
     #[schema(example = "ada")]
     pub name: Option<String>,
-    /// The key used; null without one, as when the name came from a trusted proxy.
+    /// Id of the API key that was used; null without one, as when a trusted proxy gave the name.
     #[schema(value_type = Option<String>)]
     pub key_id: Option<KeyId>,
-    /// The client's IP address; null from the command line.
+    /// The client's IP address; null for actions on the command line.
     pub address: Option<String>,
 }
 
 impl AuditEntry {
+    /// Creates an entry with a new id.
     pub fn new(action: Action, subject: impl ToString, actor: &Actor, at: Timestamp) -> Self {
         let Actor { name, key_id, address } = actor.clone();
         Self {

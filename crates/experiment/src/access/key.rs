@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::Role;
 use joulemark_measurement::quoted;
 
-/// The public part of an API key: names it in lists, in the audit log and on the command line.
+/// The public part of an API key, which names the key in lists, in the audit log and on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(String);
 
@@ -18,19 +18,20 @@ impl KeyId {
         Self(hex::encode(bytes))
     }
 
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Tells whether all are hexadecimal digits, lower case only, so that a key has one spelling.
+/// Returns whether all characters are hexadecimal digits in lower case, so that a key has only one spelling.
 pub(super) fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A text that is no key's id: ask for another.
+/// The error for a text that is not the id of an API key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} is no key's id; accepted are 16 digits of lower-case hex, as `joulemark key list` prints them", quoted(.0))]
+#[error("{} is not the id of an API key; accepted are 16 hexadecimal digits in lower case, as `joulemark key list` prints them", quoted(.0))]
 pub struct NotAKeyId(String);
 
 impl FromStr for KeyId {
@@ -57,8 +58,8 @@ impl Serialize for KeyId {
     }
 }
 
-/// An API key without what would let anybody use it. Several keys may have one name: it is the person's, so that a key
-/// can be replaced before the old one is revoked.
+/// An API key without its secret. Several keys may have the same name, the person's, so that a key can be replaced
+/// before the old one is revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApiKey {
     pub id: KeyId,
@@ -67,11 +68,11 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
-    /// To about half a minute; null when it never was.
+    /// Time of the last use, to about half a minute; `None` where the key was never used.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// As the database has it.
+/// An API key as the database stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredKey {
     pub key: ApiKey,
@@ -79,7 +80,7 @@ pub struct StoredKey {
     pub digest: [u8; 32],
 }
 
-/// Whether a key still opens anything.
+/// The validity of a key or a session at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Good,
@@ -88,7 +89,7 @@ pub enum Standing {
 }
 
 impl ApiKey {
-    /// It ends in the very moment that it expires.
+    /// Returns whether the key is valid at `now`. At the instant of `expires_at` it is expired.
     pub fn standing(&self, now: Timestamp) -> Standing {
         match (self.revoked_at, self.expires_at) {
             (Some(revoked), _) => Standing::Revoked(revoked),

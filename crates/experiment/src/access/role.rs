@@ -5,25 +5,26 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// What somebody may do. Each role may also do what those before it may.
+/// The permissions of a caller. Each role includes the roles before it.
 ///
-/// - `reader`: read everything but others' prompts
-/// - `submitter`: submit experiments; cancel and relabel one's own
+/// - `reader`: read everything except other users' prompts
+/// - `submitter`: submit experiments; cancel and relabel their own experiments
 /// - `admin`: everything
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Read everything but others' prompts.
+    /// Read everything except other users' prompts.
     Reader,
-    /// Submit experiments; cancel and relabel one's own.
+    /// Submit experiments; cancel and relabel their own experiments.
     Submitter,
-    /// Everything.
+    /// Do everything.
     Admin,
 }
 
 impl Role {
     pub const ALL: [Self; 3] = [Self::Reader, Self::Submitter, Self::Admin];
 
+    /// Returns the role's name in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reader => "reader",
@@ -39,9 +40,9 @@ impl fmt::Display for Role {
     }
 }
 
-/// A text that is no role: ask for another.
+/// The error for a text that is not a role.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} is no role; accepted are reader, submitter and admin", quoted(.0))]
+#[error("{} is not a role; accepted are reader, submitter and admin", quoted(.0))]
 pub struct NotARole(String);
 
 impl FromStr for Role {

@@ -12,19 +12,20 @@ use joulemark_measurement::quoted;
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
 
-/// The public part of a session: names it in the database and in the audit log.
+/// The public part of a session, which names it in the database and in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(String);
 
 impl SessionId {
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that is no session's id.
+/// The error for a text that is not the id of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} is no session's id; accepted are 16 digits of lower-case hex", quoted(.0))]
+#[error("{} is not the id of a session; accepted are 16 hexadecimal digits in lower case", quoted(.0))]
 pub struct NotASessionId(String);
 
 impl FromStr for SessionId {
@@ -45,9 +46,9 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// A session as its browser has it: the session's public id, `.`, 256 random bits in hex.
+/// A session token as the browser sends it: the session's public id, `.`, 256 random bits in hex.
 ///
-/// Only its SHA-256 is kept, for the reason that holds for keys.
+/// Only its SHA-256 is stored, for the reason given at [`Token`](super::Token).
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken {
     id: SessionId,
@@ -55,10 +56,10 @@ pub struct SessionToken {
 }
 
 impl SessionToken {
-    /// Returns a new session from the operating system's generator.
+    /// Generates a token with the operating system's random number generator.
     ///
     /// # Errors
-    /// When that has no randomness to give.
+    /// Returns an error when the generator has no randomness to give.
     pub fn generate() -> Result<Self, NoRandomness> {
         let mut random = [0; ID_BYTES + SECRET_BYTES];
         OsRng.try_fill_bytes(&mut random)?;
@@ -69,7 +70,7 @@ impl SessionToken {
         })
     }
 
-    /// Reads a session as a browser sends it; `None` for what cannot be one.
+    /// Parses a token as a browser sends it; returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.split_once('.')?;
         let good = secret.len() == 2 * SECRET_BYTES && is_hex(secret);
@@ -79,52 +80,55 @@ impl SessionToken {
         })
     }
 
+    /// Returns the session's public id.
     pub fn id(&self) -> &SessionId {
         &self.id
     }
 
-    /// Returns what is kept of it.
+    /// Returns the SHA-256 of the whole token, which is what is stored.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.reveal().as_bytes()).into()
     }
 
-    /// Returns what a form of this session's pages carries. The secret cannot be had from it, nor it from the digest.
+    /// Returns the CSRF token of this session's forms. Neither the secret nor the stored digest can be computed from
+    /// it, nor it from the digest.
     pub fn csrf(&self) -> CsrfToken {
         let digest = Sha256::new_with_prefix("joulemark csrf token of ").chain_update(self.reveal());
         CsrfToken(hex::encode(digest.finalize()))
     }
 
-    /// Returns the whole text, for the session's own browser.
+    /// Returns the whole token, for the session's own browser.
     pub fn reveal(&self) -> String {
         format!("{}.{}", self.id, self.secret)
     }
 }
 
-/// Never with the secret: this is what ends in a log.
+/// Leaves the secret out, since debug output ends up in logs.
 impl fmt::Debug for SessionToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "SessionToken({}.…)", self.id)
     }
 }
 
-/// What shows that a form was made for this session, which another site's page cannot know.
+/// A token in a form that proves that the form was made for this session; pages of other sites cannot know it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CsrfToken(String);
 
 impl CsrfToken {
+    /// Returns the token as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Never with the token itself.
+/// Leaves the token out.
 impl fmt::Debug for CsrfToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("CsrfToken(…)")
     }
 }
 
-/// A session as the database has it, with its key as that is now.
+/// A session as the database stores it, with its API key as the key is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSession {
     pub id: SessionId,
@@ -136,7 +140,7 @@ pub struct StoredSession {
 }
 
 impl StoredSession {
-    /// Returns a session that begins now and lasts for `lifetime`, and no longer than its key.
+    /// Creates a session that begins now and lasts for `lifetime`, but not longer than its key.
     pub fn new(token: &SessionToken, key: ApiKey, now: Timestamp, lifetime: SignedDuration) -> Self {
         let end = now.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
         Self {
@@ -148,7 +152,7 @@ impl StoredSession {
         }
     }
 
-    /// Returns whether it opens anything. It ends with its key, and in the very moment that it expires.
+    /// Returns whether the session is valid at `now`. It ends with its key, and at the instant of `expires_at`.
     pub fn standing(&self, now: Timestamp) -> Standing {
         match self.key.standing(now) {
             Standing::Good if self.expires_at <= now => Standing::Expired(self.expires_at),

@@ -11,24 +11,24 @@ const SECRET_BYTES: usize = 32;
 
 /// An API key as its owner has it: `jm_`, the key's public id, `_`, 256 random bits in hex.
 ///
-/// Only its SHA-256 is kept. A slow hash protects guessable passwords; nobody guesses 256 random bits, and a fast one
-/// cannot be used to keep the server busy.
+/// Only its SHA-256 is stored. A slow hash would protect passwords that can be guessed; 256 random bits cannot, and a
+/// fast hash cannot be used to keep the server busy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     id: KeyId,
     secret: String,
 }
 
-/// The operating system's generator has no randomness to give: try again later.
+/// The error that the operating system's random number generator has no randomness to give; a later try may succeed.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct NoRandomness(#[from] OsError);
 
 impl Token {
-    /// A new key from the operating system's generator.
+    /// Generates a key with the operating system's random number generator.
     ///
     /// # Errors
-    /// When that has no randomness to give.
+    /// Returns an error when the generator has no randomness to give.
     pub fn generate() -> Result<Self, NoRandomness> {
         let mut random = [0; KeyId::BYTES + SECRET_BYTES];
         OsRng.try_fill_bytes(&mut random)?;
@@ -39,7 +39,7 @@ impl Token {
         })
     }
 
-    /// A key as a client sends it; null for what cannot be one.
+    /// Parses a key as a client sends it; returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let good = secret.len() == 2 * SECRET_BYTES && is_hex(secret);
@@ -49,22 +49,23 @@ impl Token {
         })
     }
 
+    /// Returns the key's public id.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// What is kept of it.
+    /// Returns the SHA-256 of the whole key, which is what is stored.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.reveal().as_bytes()).into()
     }
 
-    /// The whole key, to be shown to its owner once.
+    /// Returns the whole key, to be shown to its owner once.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}_{}", self.id, self.secret)
     }
 }
 
-/// Never with the secret: this is what ends in a log.
+/// Leaves the secret out, since debug output ends up in logs.
 impl fmt::Debug for Token {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Token({PREFIX}{}_…)", self.id)

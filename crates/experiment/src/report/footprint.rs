@@ -1,18 +1,18 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What the measured cycles' electricity cost and emitted, by numbers that the admin or the submitter gave: there are no built-in
-/// ones. Half-widths are the energy's alone.
+/// Cost and emissions of the electricity of the measured cycles, from figures that the admin or the submitter gave;
+/// none are built in. Half-widths are the energy's alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Footprint {
     pub electricity_price_per_kwh: Option<GivenNumber>,
-    /// What the price is in, such as `EUR`; null where nobody said.
+    /// Currency of the price, such as `EUR`; null where none was given.
     pub electricity_currency: Option<String>,
-    /// Grams of CO2 equivalent for a kilowatt-hour.
+    /// Grams of CO2 equivalent per kilowatt-hour.
     pub grid_intensity_g_per_kwh: Option<GivenNumber>,
-    /// Power usage effectiveness; null where the facility's own use is not in the figures.
+    /// Power usage effectiveness; null where the facility's own consumption is not included.
     pub pue: Option<GivenNumber>,
-    /// `total_energy_j` in kilowatt-hours, times `pue` where that is given.
+    /// `total_energy_j` in kilowatt-hours, multiplied by `pue` where that is given.
     pub energy_kwh: Option<f64>,
     /// Half-width of `energy_kwh`.
     pub energy_uncertainty_kwh: Option<f64>,
@@ -30,17 +30,17 @@ pub struct Footprint {
     pub carbon_g_per_1000_requests: Option<f64>,
 }
 
-/// A number, and whose it is.
+/// A figure and who gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GivenNumber {
-    /// The number, in the unit that its name has.
+    /// The figure, in the unit of its field's name.
     pub value: f64,
     pub given_by: Giver,
 }
 
-/// Who gave a number.
+/// The origin of a figure.
 ///
-/// - `submission`: whoever submitted the experiment
+/// - `submission`: the submitter of the experiment
 /// - `server`: the admin of the server that ran it
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -49,7 +49,7 @@ pub enum Giver {
     Server,
 }
 
-/// The numbers that cost and carbon are computed by.
+/// The figures that cost and carbon are computed from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tariff {
     pub electricity_price_per_kwh: Option<GivenNumber>,

@@ -3,24 +3,24 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A metric of one point, over its repeats.
+/// A metric of one point over its repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FigureOverRepeats {
-    /// Completed repeats of which the metric is known.
+    /// Number of completed repeats whose metric is known.
     pub n: u32,
-    /// Mean of the repeats' figures, each as its results have it.
+    /// Mean of the repeats' figures.
     pub mean: f64,
-    /// Lower end of the mean's 95 % interval over repeats; null below two.
+    /// Lower end of the mean's 95 % confidence interval over repeats; null with fewer than two.
     pub ci_low: Option<f64>,
     /// Upper end of the interval.
     pub ci_high: Option<f64>,
 }
 
-/// How far a search has come.
+/// State of a search.
 ///
-/// - `searching`: there are points to try
-/// - `done`: this is the answer
-/// - `cancelled`: it was cancelled before
+/// - `searching`: there are points left to try
+/// - `done`: the answer is final
+/// - `cancelled`: the sweep was cancelled before an answer was known
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchState {
@@ -30,7 +30,7 @@ pub enum SearchState {
 }
 
 impl SearchState {
-    /// Returns the state as it is written.
+    /// Returns the state's name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Searching => "searching",
@@ -40,12 +40,12 @@ impl SearchState {
     }
 }
 
-/// How points were tried.
+/// The method by which points were tried.
 ///
-/// - `grid`: all of them
-/// - `bisection`: both ends and one between, then between the best and its neighbours that were tried (by Fibonacci numbers), until
-///   nothing is left between
-/// - `bisection_then_grid`: by bisection, until the response turned out to have more than one best
+/// - `grid`: all points
+/// - `bisection`: both ends and a point between them, then points between the best one and its tried neighbours (by
+///   Fibonacci numbers), until none is left between
+/// - `bisection_then_grid`: by bisection, until the response turned out to have several local optima; then all points
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchMethod {
@@ -54,13 +54,13 @@ pub enum SearchMethod {
     BisectionThenGrid,
 }
 
-/// How a metric goes along the axis, at the points that were tried.
+/// The shape of a metric along the axis, at the points that were tried.
 ///
-/// - `rising`, `falling`: nowhere the other way
-/// - `one_minimum`, `one_maximum`: it turns once
+/// - `rising`, `falling`: never in the other direction
+/// - `one_minimum`, `one_maximum`: it changes direction once
 /// - `flat`: no two points differ by more than their intervals
-/// - `irregular`: it turns more often, by more than its intervals
-/// - `unknown`: fewer than three points have it
+/// - `irregular`: it changes direction more often, by more than the intervals
+/// - `unknown`: fewer than three points have the metric
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseShape {
@@ -73,55 +73,55 @@ pub enum ResponseShape {
     Unknown,
 }
 
-/// One point that was tried.
+/// A point that was tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchTry {
-    /// The point's number.
+    /// Number of the point.
     pub point: u32,
-    /// The metric that decides; null where no repeat has it.
+    /// The metric that is optimised; null where it is unknown for every repeat.
     pub objective: Option<FigureOverRepeats>,
-    /// Each metric with a bound that some repeat has; `reason` names those that none has.
+    /// Each bounded metric that is known for a repeat; `reason` names the others.
     pub constraints: BTreeMap<String, FigureOverRepeats>,
-    /// Whether the means keep all bounds.
+    /// Whether the means are within all bounds.
     pub meets: bool,
-    /// Whether an interval holds a bound, so that another run might come to the opposite.
+    /// Whether an interval contains a bound, so that another run might give the opposite result.
     pub uncertain: bool,
-    /// Why it cannot be the answer, or what weakens it; null where there is nothing of the kind.
+    /// Why the point cannot be the answer, or what weakens it; null where nothing does.
     pub reason: Option<String>,
 }
 
-/// Why the answer is one although not every point was run.
+/// The evidence that the answer is valid although not every point was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchEvidence {
-    /// How the metric that decides goes along the axis, at the tried points that keep all bounds; null where there is no single
-    /// axis of numbers.
+    /// How the optimised metric depends on the axis, at the tried points within all bounds; null where there is no
+    /// single axis of numbers.
     pub objective: Option<ResponseShape>,
-    /// How each metric with a bound goes along it, at all tried points.
+    /// How each bounded metric depends on the axis, at all tried points.
     pub constraints: BTreeMap<String, ResponseShape>,
-    /// Points that were tried.
+    /// Number of points that were tried.
     pub tried_points: u32,
-    /// Points that there are.
+    /// Number of all points.
     pub of_points: u32,
-    /// What follows, in words.
+    /// The conclusion, in words.
     pub conclusion: String,
 }
 
-/// A search with all that was tried.
+/// The answer of a search, with all points that were tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchAnswer {
     pub state: SearchState,
     pub method: SearchMethod,
-    /// The best point so far that keeps all bounds; null where none does.
+    /// Number of the best point so far within all bounds; null where there is none.
     pub best_point: Option<u32>,
-    /// Points that are under way.
+    /// Numbers of the points that are queued or running.
     pub pending: Vec<u32>,
-    /// All that was tried, in the order in which it was.
+    /// All points that were tried, in this order.
     pub tried: Vec<SearchTry>,
     pub evidence: SearchEvidence,
 }
 
 impl SearchAnswer {
-    /// Returns it as it is once its sweep was cancelled: nothing is under way any more.
+    /// Returns the answer of a cancelled sweep, in which no point is pending.
     #[must_use]
     pub fn cancelled(mut self) -> Self {
         self.state = SearchState::Cancelled;

@@ -6,15 +6,15 @@ use utoipa::ToSchema;
 use super::super::field::{Fields, brief};
 use super::points::escaped;
 
-/// Maximum of bounds of one goal.
+/// Maximum number of bounds of a goal.
 const MAX_BOUNDS: usize = 8;
 
-/// How a goal's points are tried.
+/// The method of trying the points of a goal.
 ///
-/// - `auto`: `bisection` along one axis of four numbers or more, else `grid`
+/// - `auto`: `bisection` along one axis of at least four numbers, else `grid`
 /// - `grid`: all points
-/// - `bisection`: along one axis of numbers, where the response rises or falls, or has one best; all points where it turns out
-///   to be otherwise
+/// - `bisection`: along one axis of numbers, for a response that rises, falls or has one optimum; all points where it
+///   turns out to have several
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GoalMethod {
@@ -24,17 +24,17 @@ pub enum GoalMethod {
     Bisection,
 }
 
-/// What is looked for among a sweep's points. Give `minimise` or `maximise`.
+/// The goal of a search among a sweep's points. Give either `minimise` or `maximise`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"minimise": "joules_per_output_token", "subject_to": {"p99_ttft_ms": {"below": 500}}}))]
 pub struct Goal {
-    /// The metric that is to be least, a number of `GET /v1/metrics`.
+    /// Name of the metric to minimise; a number of `GET /v1/metrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimise: Option<String>,
-    /// The metric that is to be greatest.
+    /// Name of the metric to maximise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximise: Option<String>,
-    /// Metrics with the bounds that the mean over a point's repeats has to be within, up to 8.
+    /// Metrics with the bounds that the mean over a point's repeats must lie within; at most 8.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub subject_to: BTreeMap<String, Bound>,
     /// How points are tried. Default `auto`.
@@ -42,13 +42,13 @@ pub struct Goal {
     pub method: GoalMethod,
 }
 
-/// Where a metric has to lie: below, above, or between.
+/// Range of a metric: below, above, or between.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Bound {
-    /// In the metric's unit.
+    /// Upper bound, in the metric's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<f64>,
-    /// In the metric's unit.
+    /// Lower bound, in the metric's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above: Option<f64>,
 }
@@ -56,7 +56,7 @@ pub struct Bound {
 impl Goal {
     const NAMES: [&str; 4] = ["minimise", "maximise", "subject_to", "method"];
 
-    /// Reads the field `goal`; `None` where there is none, or it is bad, of which the problems are noted.
+    /// Reads the field `goal`; returns `None` where it is absent or bad, after noting the problems.
     pub(super) fn read_field(fields: &mut Fields<'_>) -> Option<Self> {
         let object = fields.object("goal", "an object with minimise or maximise")?;
         let base = fields.pointer("goal");
@@ -66,7 +66,7 @@ impl Goal {
         if inner.value("minimise").is_some() == inner.value("maximise").is_some() {
             inner.problem(
                 "minimise",
-                "has to be there, or maximise, and not both; accepted is a metric's name",
+                "is required, or maximise, and not both; accepted is a metric's name",
             );
         }
         let method = inner.choice("method").unwrap_or_default();
@@ -79,7 +79,7 @@ impl Goal {
         })
     }
 
-    /// Returns the metric that decides, with whether less of it is better.
+    /// Returns the name of the optimised metric, and whether less of it is better.
     pub fn objective(&self) -> (&str, bool) {
         match (&self.minimise, &self.maximise) {
             (Some(name), _) => (name, true),
@@ -88,7 +88,7 @@ impl Goal {
         }
     }
 
-    /// Lists every metric in it with the JSON pointer to where it stands in the submission.
+    /// Returns the name of every metric in the goal, each with its JSON pointer.
     pub fn metrics(&self) -> Vec<(String, &str)> {
         let own = [("minimise", &self.minimise), ("maximise", &self.maximise)];
         let own = own
@@ -100,6 +100,7 @@ impl Goal {
     }
 }
 
+/// Reads the bounds and notes their problems.
 fn read_bounds(goal: &mut Fields<'_>) -> BTreeMap<String, Bound> {
     let mut bounds = BTreeMap::new();
     let Some(object) = goal.object("subject_to", "an object of metrics, each with below or above") else {
@@ -108,7 +109,7 @@ fn read_bounds(goal: &mut Fields<'_>) -> BTreeMap<String, Bound> {
     if object.len() > MAX_BOUNDS {
         goal.problem(
             "subject_to",
-            format!("has {} metrics; accepted are up to {MAX_BOUNDS}", object.len()),
+            format!("has {} metrics; accepted are at most {MAX_BOUNDS}", object.len()),
         );
         return bounds;
     }
@@ -126,11 +127,11 @@ fn read_bounds(goal: &mut Fields<'_>) -> BTreeMap<String, Bound> {
         let below = inner.number("below", "a number", |_| true);
         let above = inner.number("above", "a number", |_| true);
         match (below, above) {
-            (None, None) => goal.problem_at(&path, "has no bound; accepted are below and above, with a number"),
+            (None, None) => goal.problem_at(&path, "has no bound; accepted are below and above, each a number"),
             (Some(below), Some(above)) if above >= below => {
                 goal.problem_at(
                     &path,
-                    "leaves nothing between its bounds; accepted is an above that is less than below",
+                    "has an empty range; accepted is an above that is less than below",
                 );
             }
             _ => drop(bounds.insert(name.clone(), Bound { below, above })),

@@ -4,16 +4,16 @@ use sha2::{Digest, Sha256};
 use super::super::field::{FieldProblem, brief, pointer};
 use super::{SweepMode, SweepOrder, SweepRequest};
 
-/// One combination of the axes' values.
+/// A combination of the axes' values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// Number among all points, from 0.
+    /// Number of the point, from 0.
     pub index: u32,
-    /// Each axis with its value, in the order of the axes.
+    /// Value of each axis, in the order of the axes.
     pub values: Map<String, Value>,
 }
 
-/// One run of a point.
+/// A run of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// Number of the point, from 0.
@@ -23,7 +23,7 @@ pub struct Placement {
 }
 
 impl SweepRequest {
-    /// Lists the points: of a grid the last axis runs fastest.
+    /// Returns all points. In a grid, the last axis changes fastest.
     pub fn points(&self) -> Vec<Point> {
         let axes: Vec<(&String, &Vec<Value>)> = self
             .axes
@@ -53,7 +53,7 @@ impl SweepRequest {
             .collect()
     }
 
-    /// Lists all runs in the order in which they are queued.
+    /// Returns all runs in the order in which they are queued.
     pub fn placements(&self) -> Vec<Placement> {
         let (points, repeats) = (self.point_count() as u32, self.repeats);
         let placement = |point, repeat| Placement { point, repeat };
@@ -64,7 +64,7 @@ impl SweepRequest {
                 .flat_map(|point| (0..repeats).map(move |repeat| placement(point, repeat)))
                 .collect(),
             SweepOrder::Random => {
-                // By a digest of seed and place: the same order on every machine and in every version.
+                // Sorted by a digest of seed and position: the same order on every machine and in every version.
                 let mut all: Vec<_> = interleaved.enumerate().collect();
                 all.sort_by_cached_key(|(place, _)| Sha256::digest(format!("{}:{place}", self.seed)));
                 all.into_iter().map(|(_, placement)| placement).collect()
@@ -72,10 +72,10 @@ impl SweepRequest {
         }
     }
 
-    /// Returns the experiment of a point, as a submission of its own would be.
+    /// Returns the experiment of a point, as a single submission would be written.
     ///
     /// # Errors
-    /// When an axis leads into a field that is no object.
+    /// Returns an error when an axis leads into a field that is not an object.
     pub fn document(&self, point: &Point) -> Result<Value, FieldProblem> {
         let mut document = self.base.clone();
         for (axis, value) in &point.values {
@@ -85,7 +85,8 @@ impl SweepRequest {
         Ok(document)
     }
 
-    /// Returns a problem of a point's experiment as one of the sweep: at the axis that set the field, or at the base.
+    /// Returns a problem of a point's experiment as a problem of the sweep: at the axis that set the field, or at the
+    /// base.
     pub fn problem_of(&self, point: &Point, problem: FieldProblem) -> FieldProblem {
         let detail = match point.values.is_empty() {
             true => problem.detail,
@@ -99,7 +100,7 @@ impl SweepRequest {
         let found = point.values.iter().find_map(|(axis, value)| {
             let at = axis.split('.').fold(String::new(), |base, key| pointer(&base, key));
             let within = problem.pointer.strip_prefix(&at).filter(|rest| is_whole_key(rest));
-            // What an axis leads through is the axis' where the base has none of it.
+            // An object that the axis' path created belongs to the axis.
             let leads_through = at
                 .strip_prefix(&problem.pointer)
                 .is_some_and(|rest| rest.starts_with('/'))
@@ -123,21 +124,23 @@ impl SweepRequest {
     }
 }
 
+/// Returns whether the rest of a pointer begins with a whole key.
 fn is_whole_key(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('/')
 }
 
-/// Returns a key as a JSON pointer has it.
+/// Returns a key as it is written in a JSON pointer.
 pub(super) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
+/// Returns the values of a point as text.
 fn in_words(values: &Map<String, Value>) -> String {
     let each = values.iter().map(|(axis, value)| format!("{axis} {}", brief(value)));
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Sets what `path` leads to, making the objects on the way.
+/// Sets the field at `path` and creates the objects on the way.
 fn set(document: &mut Value, path: &str, value: &Value) -> Result<(), String> {
     let mut place = document;
     for key in path.split('.') {
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_put_to_the_axis_that_made_it_or_to_the_base() {
+    fn a_problem_is_reported_at_the_axis_that_caused_it_or_at_the_base() {
         let sweep = sweep(&json!({"base": {}, "axes": {"batch_size": [1, 0], "decoder.seed": [1]}}));
         let point = &sweep.points()[1];
         let at = |pointer: &str| sweep.problem_of(point, FieldProblem::new(pointer, "is bad"));

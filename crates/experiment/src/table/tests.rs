@@ -50,7 +50,7 @@ fn a_field_that_is_added_to_a_table_is_read() {
 }
 
 #[test]
-fn what_it_does_not_accept_is_named_with_what_it_does() {
+fn a_bad_value_is_reported_with_what_is_accepted() {
     let document = json!({
         "draft_tokens": 17, "draft_distribution": "deal", "is_draft_kept": 1, "draft_share": 0, "draft_token": 1,
     });

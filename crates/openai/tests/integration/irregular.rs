@@ -90,7 +90,7 @@ async fn llama_cpp_counts_by_its_timings() {
 }
 
 #[tokio::test]
-async fn tgi_writes_data_without_a_space_and_ollama_leaves_the_mark_out() {
+async fn data_may_lack_a_space_and_a_stream_its_end_mark() {
     let tgi = text("a").replace("data: ", "data:").replace('\n', "\r\n");
     let steps = vec![
         chunked_head(),
@@ -159,7 +159,7 @@ async fn several_lines_of_data_are_one_object() {
 }
 
 #[tokio::test]
-async fn chunks_that_come_at_once_have_one_time_and_each_has_its_lag() {
+async fn chunks_that_are_read_together_have_one_time_and_each_has_its_lag() {
     let pair = [text("a"), text("b")].concat();
     let steps = vec![
         stream_head(),
@@ -184,7 +184,7 @@ async fn chunks_that_come_at_once_have_one_time_and_each_has_its_lag() {
 }
 
 #[tokio::test]
-async fn errors_are_told_apart() {
+async fn errors_are_distinguished() {
     let cases = [
         (
             page("429 Too Many Requests", r#"{"error":{"message":"slow down"}}"#),
@@ -253,7 +253,7 @@ async fn errors_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_or_is_not_there_fails_in_time() {
+async fn a_silent_or_absent_server_fails_within_the_timeout() {
     let emitter = Emitter::start(|_| vec![stream_head(), write(text("a")), Step::Pause(TIMEOUT)]);
     let asked = client(&emitter)
         .ask(&request(), Duration::from_millis(50), |_| ())

@@ -1,4 +1,4 @@
-//! The client against servers of our own that speak as real ones do, with what is irregular about each.
+//! Tests the client against scripted servers that answer like real ones, with the irregularities of each.
 
 mod asking;
 mod irregular;

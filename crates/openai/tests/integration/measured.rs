@@ -1,4 +1,4 @@
-//! What a whole answer of each server holds, and what servers say of themselves.
+//! Tests the content of complete answers in each server's dialect, and the metrics of servers.
 
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ async fn an_end_is_ignored_where_that_is_honoured() {
 }
 
 #[tokio::test]
-async fn a_prefix_of_its_own_keeps_a_prompt_out_of_the_cache_and_metrics_show_it() {
+async fn a_unique_prefix_avoids_the_prompt_cache_and_metrics_show_it() {
     let emitter = Emitter::speaking(quick(Dialect::Sglang));
     let client = client(&emitter);
     let before = server_metrics(&client, TIMEOUT).await.expect("it has metrics");
@@ -141,7 +141,7 @@ async fn a_prefix_of_its_own_keeps_a_prompt_out_of_the_cache_and_metrics_show_it
 }
 
 #[tokio::test]
-async fn a_salt_keeps_a_prompt_out_of_vllms_cache() {
+async fn a_salt_avoids_vllms_prompt_cache() {
     let emitter = Emitter::speaking(quick(Dialect::Vllm));
     let client = client(&emitter);
     let ask = async |extras| {
@@ -163,7 +163,7 @@ async fn a_salt_keeps_a_prompt_out_of_vllms_cache() {
 }
 
 #[tokio::test]
-async fn metrics_that_are_not_there_are_an_error() {
+async fn missing_metrics_are_an_error() {
     let emitter = Emitter::speaking(quick(Dialect::Ollama));
     let failure = server_metrics(&client(&emitter), TIMEOUT)
         .await
@@ -172,7 +172,7 @@ async fn metrics_that_are_not_there_are_an_error() {
 }
 
 #[tokio::test]
-async fn a_server_is_awaited_until_it_is_ready() {
+async fn ready_waits_until_the_server_is_ready() {
     let emitter = Emitter::start(|asked| match asked.number {
         0 | 1 => page(
             "503 Service Unavailable",

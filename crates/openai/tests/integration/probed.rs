@@ -23,7 +23,7 @@ async fn probed(script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) ->
 }
 
 #[tokio::test]
-async fn what_each_server_honours_is_found_by_asking() {
+async fn the_probe_finds_what_each_server_honours() {
     let honoured = |server: &str, version: &str, counts_in_chunks| CapabilityCard {
         models: vec!["small".to_owned(), "large".to_owned()],
         server: Some(server.to_owned()),
@@ -45,7 +45,7 @@ async fn what_each_server_honours_is_found_by_asking() {
         ..honoured(server, version, false)
     };
     let cases = [
-        // Its cache shows in its metrics alone.
+        // Its cache only shows in its metrics.
         (Dialect::Vllm, honoured("vLLM", "0.11.0", true)),
         (
             Dialect::Sglang,
@@ -87,7 +87,7 @@ async fn a_model_without_a_chat_template_is_asked_for_completions() {
 }
 
 #[tokio::test]
-async fn what_a_server_refuses_is_left_out_and_named() {
+async fn what_a_server_rejects_is_left_out_and_named() {
     let speaker = speaker(Dialect::Sglang);
     let card = probed(move |asked| {
         match ["ignore_eos", "cache_prompt"]
@@ -114,7 +114,7 @@ async fn a_model_that_is_not_served_is_named_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_is_not_taken_for_one_that_does_not_tell() {
+async fn a_failing_server_is_an_error_of_the_probe() {
     let speaker = speaker(Dialect::LlamaCpp);
     let emitter = Emitter::start(move |asked| match asked.body["max_tokens"] == 48 {
         true => page("503 Service Unavailable", r#"{"error":{"message":"no slot"}}"#),

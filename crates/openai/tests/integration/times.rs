@@ -1,4 +1,4 @@
-//! Times are those at which the emitter wrote.
+//! Compares the times that the client measured with those at which the emitter wrote.
 
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_openai::Answer;
@@ -8,11 +8,11 @@ use tokio::task::JoinSet;
 use crate::asking::{TIMEOUT, client, request};
 
 const TOKENS: u32 = 10;
-/// A host that is busy reads late. That spoils an attempt; a client that adds to the times spoils all.
+/// A busy host reads late and spoils an attempt; a client that adds to the times would spoil all of them.
 const ATTEMPTS: u32 = 5;
 const MAX_ERROR_MS: f64 = 1.0;
 
-/// Errors of one answer's times against the emitter's own.
+/// Differences between one answer's times and those of the emitter.
 #[derive(Clone, Copy, Debug)]
 struct Errors {
     ttft_ms: f64,
@@ -29,7 +29,7 @@ impl Errors {
         }
     }
 
-    /// Returns the median of each.
+    /// Returns the median of each difference.
     fn median(of: &[Self]) -> Self {
         let median = |get: fn(&Self) -> f64| {
             let mut values: Vec<_> = of.iter().map(get).collect();
@@ -47,7 +47,7 @@ impl Errors {
     }
 }
 
-/// Returns the median errors over streams at once.
+/// Returns the median differences over concurrent streams.
 async fn median_errors(dialect: Dialect, streams: usize) -> Errors {
     let emitter = Emitter::speaking(Speaker {
         natural_tokens: TOKENS,

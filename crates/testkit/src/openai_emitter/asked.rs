@@ -1,22 +1,22 @@
 use serde_json::Value;
 
-/// What was asked on one connection.
+/// A request as the emitter received it.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Requests before it, of any path.
+    /// Number of earlier requests, of any path.
     pub number: usize,
-    /// As `/v1/chat/completions`.
+    /// Path, such as `/v1/chat/completions`.
     pub path: String,
-    /// Request line and headers, names in lower case.
+    /// Request line and headers, with names in lower case.
     pub head: String,
-    /// `Null` where it has none, or none in JSON.
+    /// Body; JSON null where there is none, or where it is not JSON.
     pub body: Value,
-    /// Answers whose last token was still to be written when it came, this one not counted.
+    /// Number of other answers with unwritten tokens when the request arrived.
     pub in_flight: usize,
 }
 
 impl Asked {
-    /// Tells whether tokens are asked for.
+    /// Returns whether the request asks for tokens.
     pub fn is_for_tokens(&self) -> bool {
         self.path.ends_with("/completions")
     }

@@ -1,5 +1,5 @@
-//! What vLLM, SGLang, TGI, Ollama and llama.cpp write, with what is irregular about each, as their releases of 2025 and
-//! 2026 do. Text and counts are made up; who asks for the same gets the same.
+//! Answers of vLLM, SGLang, TGI, Ollama and llama.cpp with the irregularities of each, as in their releases of 2025 and
+//! 2026. Text and counts are invented; the same request always gets the same answer.
 
 mod made_up;
 mod pages;
@@ -13,7 +13,7 @@ pub use made_up::{Dialect, Honours, PromptCache, Speaker};
 use wire::Wire;
 
 impl Speaker {
-    /// Returns what it writes to a request.
+    /// Returns the steps that answer a request.
     pub fn answer(&self, asked: &Asked) -> Vec<Step> {
         if !asked.is_for_tokens() {
             return match self.page(asked) {

@@ -1,25 +1,27 @@
 use std::time::Duration;
 
-/// What an emitter does next on a connection; after the last step it closes it.
+/// A step of an answer. After the last step the emitter closes the connection.
 #[derive(Clone, Debug)]
 pub enum Step {
     Write(Vec<u8>),
-    /// Writes bytes that hold so many tokens, and notes when.
+    /// Write bytes that contain this many tokens, and record when.
     Tokens(Vec<u8>, u32),
     Pause(Duration),
-    /// Ends the connection with a reset, as a server that dies does.
+    /// Reset the connection, as when a server dies.
     Reset,
 }
 
+/// Returns a step that writes bytes without tokens.
 pub fn write(text: impl AsRef<[u8]>) -> Step {
     Step::Write(text.as_ref().to_owned())
 }
 
-/// Writes what holds one token.
+/// Returns a step that writes bytes with one token.
 pub fn tokens(text: impl AsRef<[u8]>) -> Step {
     Step::Tokens(text.as_ref().to_owned(), 1)
 }
 
+/// Returns a step that waits.
 pub fn pause_ms(milliseconds: u64) -> Step {
     Step::Pause(Duration::from_millis(milliseconds))
 }
@@ -44,6 +46,7 @@ pub fn chunked_tokens(piece: impl AsRef<[u8]>, count: u32) -> Step {
     Step::Tokens(http_chunk(piece.as_ref()), count)
 }
 
+/// Returns the end of a body in HTTP chunks.
 pub fn chunked_end() -> Step {
     write("0\r\n\r\n")
 }
@@ -55,19 +58,19 @@ fn http_chunk(piece: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Returns an answer of a status, such as `503 Service Unavailable`, with a text.
+/// Returns an answer with a status, such as `503 Service Unavailable`, and a text.
 pub fn page(status: &str, text: &str) -> Vec<Step> {
     let length = text.len();
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
     vec![write(head + text)]
 }
 
-/// Returns an event with an object.
+/// Returns an event whose data is an object.
 pub fn event(object: &str) -> String {
     format!("data: {object}\n\n")
 }
 
-/// Returns an event of a text, as a chat's.
+/// Returns a chat event with a text.
 pub fn text(text: &str) -> String {
     event(&format!(
         r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]}}"#

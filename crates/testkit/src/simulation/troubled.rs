@@ -1,21 +1,21 @@
-//! Sensors and meters that misbehave: slow counters, polls that stall, counters that stop or stand still.
+//! Sensors and meters with faults: slow counters, stalled reads, counters that stop or pause.
 
 use super::{Case, Chance, Course, Kind, Metered, SHAPES, any_sensor};
 
-/// What goes wrong in a window.
+/// A fault in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing but what the kind itself is.
+    /// None beyond the properties of the kind.
     None,
     /// Nothing is read for 0.3 to 2 s, within the window or across its end.
     ReadingStalls,
-    /// The counter stops for good within the window.
+    /// The counter stops permanently within the window.
     CounterStops,
-    /// The counter stands still for a second, at the window's end at the latest, and leaps to where it should be.
+    /// The counter pauses for a second, beginning within the window, and then jumps to the correct value.
     CounterLeaps,
 }
 
-/// A kind of sensor in one trouble.
+/// A kind of sensor with a fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Troubled {
     pub kind: Kind,
@@ -36,10 +36,12 @@ impl Troubled {
         Self::new(Kind::RaplCounter, Trouble::CounterLeaps),
     ];
 
+    /// Creates a combination.
     pub const fn new(kind: Kind, trouble: Trouble) -> Self {
         Self { kind, trouble }
     }
 
+    /// Returns the name of the combination in tables.
     pub fn name(self) -> String {
         let trouble = match self.trouble {
             Trouble::None => "",
@@ -77,17 +79,18 @@ impl Troubled {
     }
 }
 
-/// How well the stated intervals of some windows hold, and how wide they are.
+/// Coverage and width of the stated intervals of some windows.
 pub struct Held {
-    /// The part of windows without an energy.
+    /// Share of the windows whose energy is unknown.
     pub null: f64,
-    /// The part of the others whose interval holds the truth; 1 where there is none.
+    /// Share of the other windows whose interval contains the true energy; 1 where there are none.
     pub coverage: f64,
     pub median_half_width_j: f64,
     pub percentile_95_error_j: f64,
 }
 
 impl Held {
+    /// Returns how well the intervals of some windows hold.
     pub fn of(windows: &[Metered]) -> Self {
         let known: Vec<&Metered> = windows.iter().filter(|window| !window.is_null()).collect();
         let covered = known.iter().filter(|window| window.is_covered()).count();

@@ -15,64 +15,66 @@ use joulemark_experiment::{ChatMessage, FpPrecision};
 use joulemark_measurement::DeviceLayers;
 use joulemark_measurement::clock::Monotonic;
 
-/// Counts tokens as they are chosen, for progress; shared with whoever watches for a stall.
+/// A count of chosen tokens, for progress. It is shared with the task that detects stalls.
 #[derive(Clone, Debug, Default)]
 pub struct TokenCounter(Arc<AtomicU64>);
 
 impl TokenCounter {
+    /// Counts one token.
     pub fn add_one(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts tokens that came together.
+    /// Counts tokens that were chosen together.
     pub fn add(&self, tokens: u64) {
         self.0.fetch_add(tokens, Ordering::Relaxed);
     }
 
-    /// Forgets what was counted so far.
+    /// Sets the count to 0.
     pub fn reset(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 
+    /// Returns the count.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What to load, and how.
+/// The model to load, and its settings.
 #[derive(Clone, Debug)]
 pub struct LoadRequest {
-    /// A GGUF file or a folder with safetensors; a hub id when `from_hub`.
+    /// A GGUF file or a folder with safetensors; an id of the Hugging Face hub when `from_hub`.
     pub path: PathBuf,
     pub from_hub: bool,
     pub force_cpu: bool,
     pub fp_precision: FpPrecision,
     pub quantization: Option<String>,
-    /// Requests that run at once.
+    /// Number of requests that run at the same time.
     pub batch_size: u32,
-    /// Whether every request is to have exactly its `max_output_tokens`, so that the end of a sequence is no end.
+    /// Whether every request has exactly `max_output_tokens` tokens, so that end-of-sequence tokens do not end it.
     pub ignores_ends: bool,
-    /// What its key-value cache must hold at once.
+    /// Sequences that the key-value cache must hold at the same time.
     pub cache_need: CacheNeed,
-    /// Elements of a paged key-value cache that one token takes; `None` where the model's files were not read.
+    /// Number of elements of a paged key-value cache for one token; `None` where the model's files were not read.
     pub cache_elements_per_token: Option<u64>,
     pub counter: TokenCounter,
 }
 
-/// What the engine says of the model once it is loaded.
+/// Description of a loaded model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineDescription {
     pub device: String,
     pub activation_dtype: String,
     pub max_sequence_tokens: u32,
     pub vocab_size: u32,
-    /// Tokens that never stand in a synthetic prompt.
+    /// Tokens that never occur in a synthetic prompt.
     pub special_token_ids: Vec<u32>,
-    /// Whether it decodes sequences of different lengths together.
+    /// Whether the engine decodes sequences of different lengths together.
     pub mixes_lengths: bool,
-    /// Where it put the model's layers; empty where it has none.
+    /// Devices of the model's layers; empty where it has no layers.
     pub layers: Vec<DeviceLayers>,
-    /// Tokens that its paged key-value cache has places for; `None` where attention is not paged.
+    /// Number of tokens that the paged key-value cache holds; `None` where attention is not paged.
     pub paged_cache_tokens: Option<u64>,
 }
 
@@ -81,38 +83,38 @@ pub struct EngineDescription {
 pub struct Generation {
     pub tokens: Vec<u32>,
     pub max_output_tokens: u32,
-    /// End-of-sequence is masked until this many tokens are out.
+    /// End-of-sequence tokens are masked until this many tokens have been chosen.
     pub min_output_tokens: u32,
     pub sampling: Sampling,
     pub compare: Compare,
 }
 
-/// What is kept of the logits, to compare one sequence alone and in a batch.
+/// The logits that are recorded to compare a sequence alone and in a batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Compare {
-    /// Nothing, as in every measured request.
+    /// No logits, as in every measured request.
     #[default]
     No,
-    /// The largest of each step.
+    /// The largest logits of each step.
     Keep,
-    /// Those of the same tokens as before, while each step's token is the one that was chosen then.
+    /// The logits of the recorded tokens; each step's token is forced to be the recorded one.
     With(Vec<TopLogits>),
 }
 
 /// The largest logits of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopLogits {
-    /// The token that was chosen.
+    /// Token that was chosen.
     pub token: u32,
     /// Tokens with their logits, the largest first.
     pub logits: Vec<(u32, f32)>,
 }
 
 impl TopLogits {
-    /// How many logits of a step are kept.
+    /// Number of recorded logits of a step.
     const KEPT: usize = 8;
 
-    /// Returns the largest of `logits`, whose first is the greedy choice; `None` where none is a number.
+    /// Returns the largest of `logits`, of which the first is the greedy choice; `None` where none is a finite number.
     pub fn of(logits: &[f32]) -> Option<Self> {
         let mut all: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
         all.retain(|(_, logit)| logit.is_finite());
@@ -129,12 +131,12 @@ impl TopLogits {
         })
     }
 
-    /// Lists the tokens whose logits were kept.
+    /// Returns the tokens whose logits were recorded.
     pub fn tokens(&self) -> Vec<u32> {
         self.logits.iter().map(|(token, _)| *token).collect()
     }
 
-    /// Returns what `logits` has for the same tokens.
+    /// Returns the values of `logits` for the same tokens.
     pub fn again(&self, logits: &[f32]) -> Self {
         let now = |(token, _): &(u32, f32)| (*token, logits.get(*token as usize).copied().unwrap_or(f32::NAN));
         Self {
@@ -144,6 +146,7 @@ impl TopLogits {
     }
 }
 
+/// The reason why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
     /// `max_output_tokens` was reached.
@@ -152,7 +155,7 @@ pub enum FinishReason {
     Stop,
 }
 
-/// The answer to one request, stamped by ourselves.
+/// The answer to one request, with times that were taken in this process.
 #[derive(Clone, Debug)]
 pub struct Generated {
     pub token_ids: Vec<u32>,
@@ -161,36 +164,40 @@ pub struct Generated {
     pub sent_at: Monotonic,
     pub completed_at: Monotonic,
     pub finish_reason: FinishReason,
-    /// One a step where they were to be kept or compared, else none.
+    /// One entry for each step where logits are recorded or compared, otherwise empty.
     pub top_logits: Vec<TopLogits>,
 }
 
+/// An error of an engine; its text tells the user what failed.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    #[error("the model does not load: {0}")]
+    #[error("the model cannot be loaded: {0}")]
     Load(String),
     #[error("the prompt cannot be tokenized: {0}")]
     Tokenize(String),
     #[error("the engine failed on a request: {0}")]
     Generate(String),
-    #[error("the batch is not one: {0}")]
+    #[error("the batch cannot be measured: {0}")]
     Batch(String),
 }
 
-/// A loaded model. Cancelling is done by ending the process: some engines panic when a request is dropped.
+/// A loaded model. A request is cancelled by ending the process, since some engines panic when a request is dropped.
 pub trait Engine: Send + Sync + Sized + 'static {
+    /// Loads a model.
     fn load(request: LoadRequest) -> impl Future<Output = Result<Self, EngineError>> + Send;
 
+    /// Returns the description of the loaded model.
     fn description(&self) -> EngineDescription;
 
-    /// Token ids of `prompt`, through the model's chat template unless `raw`.
+    /// Returns the token ids of `prompt`, after the model's chat template unless `raw`.
     fn tokenize(&self, prompt: &str, raw: bool) -> impl Future<Output = Result<Vec<u32>, EngineError>> + Send;
 
-    /// Returns the token ids of a chat through the model's chat template, up to where its next answer begins.
+    /// Returns the token ids of a chat after the model's chat template, up to the beginning of the next answer.
     fn tokenize_chat(&self, messages: &[ChatMessage]) -> impl Future<Output = Result<Vec<u32>, EngineError>> + Send;
 
-    /// Holds the engine back until what is returned is dropped, so that requests that are sent meanwhile begin together.
+    /// Pauses the engine until the returned value is dropped, so that requests sent meanwhile begin together.
     fn hold(&self) -> impl Future<Output = Box<dyn Send>> + Send;
 
+    /// Runs one request.
     fn generate(&self, generation: Generation) -> impl Future<Output = Result<Generated, EngineError>> + Send;
 }

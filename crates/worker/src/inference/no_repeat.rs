@@ -1,13 +1,13 @@
-/// The rule that no `size` tokens in a row come twice, as Hugging Face's `no_repeat_ngram_size` has it.
+/// The rule that no sequence of `size` tokens occurs twice, as with Hugging Face's `no_repeat_ngram_size`.
 #[derive(Debug)]
 pub(super) struct NoRepeat {
     size: usize,
-    /// Of prompt and answer.
+    /// Tokens of prompt and answer.
     tokens: Vec<u32>,
 }
 
 impl NoRepeat {
-    /// Begins behind `prompt`; `size` is the length of what is not to come again, 1 or more.
+    /// Creates the rule with the tokens of `prompt`; `size` is at least 1.
     pub(super) fn new(size: u32, prompt: Vec<u32>) -> Self {
         Self {
             size: size.max(1) as usize,
@@ -15,12 +15,12 @@ impl NoRepeat {
         }
     }
 
-    /// Notes the next token.
+    /// Adds the next token.
     pub(super) fn push(&mut self, token: u32) {
         self.tokens.push(token);
     }
 
-    /// Leaves no token that would repeat what stands there already.
+    /// Masks every token that would repeat an earlier sequence.
     pub(super) fn mask(&self, logits: &mut [f32]) {
         let Some(start) = self.tokens.len().checked_sub(self.size - 1) else {
             return;

@@ -1,5 +1,5 @@
-//! The built-in prompt sets, fixed for good: a set is never changed, a better one gets a new name, so that results
-//! of different years compare. Also random prompts of exact lengths. Knows nothing of tokenizers or templates.
+//! The built-in prompt sets, and random prompts of exact lengths. A set never changes and a better one gets a new name,
+//! so that results of different years can be compared. No tokenizers or templates are used here.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+/// Name of the set for submissions without prompts.
 pub const DEFAULT_DATASET: &str = "mixed-64";
 
 const NAMES: [&str; 4] = [DEFAULT_DATASET, "mixed-512", "short-32", "long-16"];
@@ -20,16 +21,16 @@ const NAMES: [&str; 4] = [DEFAULT_DATASET, "mixed-512", "short-32", "long-16"];
 pub struct PromptSet {
     pub name: &'static str,
     pub count: usize,
-    /// SHA-256 of the set's file, hex: what makes a result's prompts citable.
+    /// SHA-256 of the set's file, in hex, so that a result names its prompts exactly.
     pub sha256: String,
 }
 
-/// The prompts asked for are not among those built in; the caller names others.
+/// The error for prompts that are not built in.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnknownDataset {
-    #[error("there is no prompt set {}; there are {known}", quoted(.0), known = NAMES.join(", "))]
+    #[error("there is no prompt set {}; accepted are {known}", quoted(.0), known = NAMES.join(", "))]
     Name(String),
-    #[error("{name} has {size} prompts, {count} were asked for")]
+    #[error("{name} has {size} prompts; {count} were requested")]
     Count { name: String, size: usize, count: usize },
 }
 
@@ -39,11 +40,12 @@ struct Line {
     prompt: String,
 }
 
+/// Returns the names of all sets.
 pub fn names() -> &'static [&'static str] {
     &NAMES
 }
 
-/// Every built-in set, in the order of [`names`].
+/// Returns every built-in set, in the order of [`names`].
 pub fn sets() -> Vec<PromptSet> {
     let known = NAMES.iter().filter_map(|name| Some((*name, text(name)?)));
     known
@@ -55,10 +57,10 @@ pub fn sets() -> Vec<PromptSet> {
         .collect()
 }
 
-/// The first `count` prompts of a set, or all of them.
+/// Returns the first `count` prompts of a set, or all of them.
 ///
 /// # Errors
-/// When there is no such set, or it has fewer prompts.
+/// Returns an error when there is no such set, or when it has fewer prompts.
 pub fn load(name: &str, count: Option<usize>) -> Result<Vec<String>, UnknownDataset> {
     let text = text(name).ok_or_else(|| UnknownDataset::Name(name.to_owned()))?;
     let size = text.lines().count();
@@ -87,42 +89,42 @@ fn text(name: &str) -> Option<&'static str> {
     }
 }
 
-/// What a stream of random tokens is for. Lengths are drawn from a key with 1 or 2 in the byte that has these.
+/// The use of a stream of random tokens, a byte of its key. The values 1 and 2 are used for drawing lengths.
 #[derive(Clone, Copy, Debug)]
 enum Stream {
-    /// The prompts one after the other.
+    /// All prompts, one after the other.
     Prompts = 0,
-    /// What all prompts have in common.
+    /// The tokens that all prompts have in common.
     Prefix = 3,
-    /// One prompt of an index.
+    /// The prompt of one index.
     Prompt = 4,
-    /// The first words of the request of a number.
+    /// The first tokens of one request.
     Request = 5,
 }
 
-/// Endless prompts of random tokens of a vocabulary, each of its own length and made when it is asked for: their number
-/// takes no memory. A clone goes on from where it was taken.
+/// An endless iterator over prompts of random tokens. Each prompt is generated when it is requested, so that their
+/// number takes no memory. A clone continues from the same prompt.
 #[derive(Clone, Debug)]
 pub struct SyntheticTokenIds {
     /// The ids that may be drawn.
     ordinary: Arc<[u32]>,
     lengths: SyntheticPrompts,
-    /// The first tokens of all prompts.
+    /// The common first tokens of all prompts.
     prefix: Vec<u32>,
     index: u32,
     random: ChaCha8Rng,
 }
 
-/// Begins prompts of random tokens of the vocabulary, none of them in `special_ids`, which would end a prompt or change
-/// its meaning. The same arguments give the same tokens on every machine and in every later version.
+/// Returns prompts of random tokens of the vocabulary, without `special_ids`, which would end a prompt or change its
+/// meaning. The same arguments give the same tokens on every machine and in every later version.
 ///
 /// # Panics
-/// When tokens are asked for and every id of the vocabulary is special.
+/// Panics when a prompt has tokens and every id of the vocabulary is special.
 pub fn synthetic_token_ids(vocab_size: u32, special_ids: &[u32], asked: &SyntheticPrompts) -> SyntheticTokenIds {
     let ordinary: Arc<[u32]> = (0..vocab_size).filter(|id| !special_ids.contains(id)).collect();
     assert!(
         !ordinary.is_empty() || asked.input_bounds().1 == 0,
-        "the vocabulary holds special tokens only"
+        "the vocabulary has special tokens only"
     );
     SyntheticTokenIds {
         prefix: shared_prefix(&ordinary, asked),
@@ -145,10 +147,10 @@ impl Iterator for SyntheticTokenIds {
     }
 }
 
-/// Returns the prompt of an index, of random tokens of `ids`, without those before it.
+/// Returns the prompt of an index, made of random tokens of `ids`, without generating earlier ones.
 ///
 /// # Panics
-/// When `ids` is empty.
+/// Panics when `ids` is empty.
 pub fn synthetic_prompt(ids: &[u32], asked: &SyntheticPrompts, index: u32) -> Vec<u32> {
     let mut prompt = shared_prefix(ids, asked);
     let length = asked.input_tokens_of(index) as usize;
@@ -157,9 +159,9 @@ pub fn synthetic_prompt(ids: &[u32], asked: &SyntheticPrompts, index: u32) -> Ve
     prompt
 }
 
-/// Puts tokens that no other request has in the place of a prompt's first ones, so that no cache knows it.
+/// Replaces a prompt's first tokens by tokens that no other request has, so that no cache contains the prompt.
 pub fn make_unique(prompt: &mut [u32], ids: &[u32], seed: u64, number: u64) {
-    /// Of a few thousand tokens four are more than there are requests.
+    /// Four of a few thousand tokens have more combinations than there are requests.
     const FIRST: usize = 4;
     let mut random = seeded(seed, Stream::Request, number);
     let first = FIRST.min(prompt.len());
@@ -177,7 +179,8 @@ fn drawn(ids: &[u32], count: usize, random: &mut ChaCha8Rng) -> impl Iterator<It
     (0..count).map(|_| ids[below(random, ids.len())])
 }
 
-/// The seed goes into the key by hand: `seed_from_u64` may expand it differently in another version of the crate.
+/// Returns a generator with the seed in its key. The key is filled in here because `seed_from_u64` may expand a seed
+/// differently in another version of the crate.
 fn seeded(seed: u64, stream: Stream, number: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -186,10 +189,11 @@ fn seeded(seed: u64, stream: Stream, number: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// Uniform in `0..bound`. By hand, since the way `rand` draws from a range is not promised to stay.
+/// Draws a uniform number from `0..bound`. `rand` does not guarantee that its way of drawing from a range stays the
+/// same.
 fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
     let bound = bound as u64;
-    // The draws at or above the largest multiple of `bound` would favour small remainders.
+    // Draws at or above the largest multiple of `bound` would favour small remainders.
     let fair = u64::MAX - u64::MAX % bound;
     loop {
         let drawn = random.next_u64();
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_of_drawn_lengths_have_these_and_begin_alike_where_they_share_a_prefix() {
+    fn prompts_have_their_drawn_lengths_and_share_their_prefix() {
         let asked = varied(Some(6));
         let prompts: Vec<_> = synthetic_token_ids(1000, &[], &asked).take(50).collect();
         let lengths: Vec<_> = (0..50).map(|index| asked.input_tokens_of(index) as usize).collect();
@@ -248,13 +252,13 @@ mod tests {
                 .len(),
             50
         );
-        // What is in common takes no number of the stream that the rest comes from.
+        // The common prefix uses another stream than the rest.
         let alone: Vec<_> = synthetic_token_ids(1000, &[], &varied(None)).take(1).collect();
         assert_eq!(prompts[0][6..], alone[0][..lengths[0] - 6]);
     }
 
     #[test]
-    fn a_prompt_is_made_by_its_index_alone_and_made_unique_in_its_place() {
+    fn a_prompt_depends_only_on_its_index_and_can_be_made_unique_in_place() {
         let (ids, asked) = ((500..900).collect::<Vec<_>>(), varied(Some(6)));
         let one = synthetic_prompt(&ids, &asked, 3);
         assert_eq!(one, synthetic_prompt(&ids, &asked, 3));
@@ -298,9 +302,9 @@ mod tests {
         assert!(names().contains(&DEFAULT_DATASET));
     }
 
-    // A changed set would make results under one name incomparable: give the new one a new name instead.
+    // A changed set would make results under one name incomparable: give a new set a new name.
     #[test]
-    fn the_sets_are_the_ones_first_published() {
+    fn the_sets_are_those_that_were_published() {
         let digests: Vec<_> = sets().into_iter().map(|set| (set.name, set.sha256)).collect();
         let published = [
             (
@@ -324,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mixed_set_has_seven_kinds_of_task_and_so_has_its_beginning() {
+    fn the_mixed_set_and_its_beginning_have_seven_kinds_of_task() {
         assert_eq!(kinds("mixed-64").len(), 7);
         assert!(kinds("mixed-64").values().all(|count| *count >= 8));
         let first = text("mixed-64").unwrap().lines().take(7);
@@ -364,17 +368,17 @@ mod tests {
     }
 
     #[test]
-    fn a_count_beyond_the_set_is_refused_with_its_size() {
+    fn a_count_beyond_the_set_is_an_error_with_its_size() {
         let refused = load("short-32", Some(33)).unwrap_err();
-        assert_eq!(refused.to_string(), "short-32 has 32 prompts, 33 were asked for");
+        assert_eq!(refused.to_string(), "short-32 has 32 prompts; 33 were requested");
     }
 
     #[test]
-    fn an_unknown_set_is_refused_with_what_there_is() {
+    fn an_unknown_set_is_an_error_with_the_known_ones() {
         let refused = load("shirt-32", None).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "there is no prompt set \"shirt-32\"; there are mixed-64, mixed-512, short-32, long-16"
+            "there is no prompt set \"shirt-32\"; accepted are mixed-64, mixed-512, short-32, long-16"
         );
     }
 
@@ -411,13 +415,13 @@ mod tests {
     }
 
     #[test]
-    fn no_tokens_from_an_empty_vocabulary_is_no_tokens() {
+    fn an_empty_prompt_needs_no_vocabulary() {
         assert_eq!(token_ids(2, &[0, 1], 0, 2, 0), [[], []] as [[u32; 0]; 2]);
     }
 
     #[test]
     #[should_panic(expected = "special tokens only")]
-    fn tokens_from_an_empty_vocabulary_are_a_mistake() {
+    fn tokens_from_an_empty_vocabulary_panic() {
         token_ids(2, &[0, 1], 1, 1, 0);
     }
 }

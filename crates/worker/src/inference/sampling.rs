@@ -2,7 +2,7 @@ use super::no_repeat::NoRepeat;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// How the next token is chosen from the logits.
+/// The method of choosing the next token from the logits.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sampling {
     Greedy {
@@ -12,21 +12,22 @@ pub enum Sampling {
         temperature: f64,
         top_k: Option<u32>,
         top_p: Option<f64>,
-        /// The least share of the likeliest token's probability that a token must have.
+        /// Minimum probability of a token, as a share of the most probable token's.
         min_p: Option<f64>,
         repetition_penalty: Option<f64>,
         seed: u64,
     },
-    /// No `size` tokens in a row that stand in prompt and answer come again.
+    /// No sequence of `size` tokens occurs twice in prompt and answer.
     NoRepeat {
         size: u32,
         prompt: Vec<u32>,
-        /// How the next token is chosen of those that are left; none that is a `NoRepeat` itself.
+        /// How the next token is chosen from the remaining ones; never a `NoRepeat`.
         then: Box<Sampling>,
     },
 }
 
 impl Sampling {
+    /// Returns the repetition penalty; `None` for none.
     pub fn repetition_penalty(&self) -> Option<f64> {
         match self {
             Self::Greedy { repetition_penalty } | Self::Random { repetition_penalty, .. } => *repetition_penalty,
@@ -35,8 +36,9 @@ impl Sampling {
     }
 }
 
-/// Chooses one sequence's tokens. Ours, since mistral.rs has no seed for a request: the Gumbel-max trick draws from
-/// the softmax of the logits by taking the largest of logit + Gumbel noise, so one seeded stream decides the sequence.
+/// Chooses the tokens of one sequence. mistral.rs has no seed for a request, so that tokens are chosen here. The
+/// Gumbel-max trick draws from the softmax of the logits by taking the maximum of logit + Gumbel noise, so that one
+/// seeded stream determines the sequence.
 pub struct TokenChooser {
     sampling: Sampling,
     no_repeat: Option<NoRepeat>,
@@ -47,7 +49,7 @@ pub struct TokenChooser {
 }
 
 impl TokenChooser {
-    /// `end_tokens` cannot be chosen before `min_output_tokens` tokens are out.
+    /// Creates a chooser that masks `end_tokens` until `min_output_tokens` tokens have been chosen.
     pub fn new(sampling: Sampling, min_output_tokens: u32, end_tokens: Vec<u32>) -> Self {
         let (sampling, no_repeat) = match sampling {
             Sampling::NoRepeat { size, prompt, then } => (*then, Some(NoRepeat::new(size, prompt))),
@@ -67,7 +69,7 @@ impl TokenChooser {
         }
     }
 
-    /// The next token; null when no logit is a number, which means the model computed nonsense.
+    /// Returns the next token; `None` where no logit is a finite number, which means that the model computed nonsense.
     pub fn choose(&mut self, logits: &mut [f32]) -> Option<u32> {
         if self.chosen < self.masked_until {
             for token in &self.end_tokens {
@@ -91,8 +93,8 @@ impl TokenChooser {
     }
 }
 
-/// The first of the largest. In two passes, of which the compiler makes vector code: this runs for every token, over
-/// the whole vocabulary, inside the time that is measured.
+/// Returns the first of the largest logits. Two passes, which the compiler vectorises: this runs for every token over
+/// the whole vocabulary, within the measured time.
 fn argmax(logits: &[f32]) -> Option<u32> {
     const LANES: usize = 16;
     let mut largest = [f32::NEG_INFINITY; LANES];
@@ -126,13 +128,13 @@ fn sample(logits: &[f32], sampling: &Sampling, noise: &mut ChaCha8Rng) -> Option
         .clone()
         .map(|(_, logit)| *logit)
         .fold(f32::NEG_INFINITY, f32::max);
-    // What the largest has above each, so that however low the temperature the likeliest stays a number.
+    // Relative to the largest logit, so that the most probable token has a finite value at any temperature.
     let scaled = |logit: f32| (f64::from(logit) - f64::from(largest)) / temperature;
     let mut candidates = finite
         .map(|(token, logit)| (token as u32, scaled(*logit)))
         .collect::<Vec<_>>();
-    // As the likeliest has 0, this is a comparison of probabilities. After temperature, as vLLM and llama.cpp's default order
-    // have it.
+    // The most probable token has 0, so that this compares probabilities; after the temperature, as in vLLM and in
+    // llama.cpp's default order.
     if let Some(min_p) = min_p {
         let least = min_p.ln();
         candidates.retain(|(_, logit)| *logit >= least);
@@ -159,7 +161,7 @@ fn sample(logits: &[f32], sampling: &Sampling, noise: &mut ChaCha8Rng) -> Option
     candidates
         .into_iter()
         .map(|(token, logit)| {
-            // 1 − u lies in (0, 1], so that neither logarithm is of 0 but by the rarest of chances, which is −∞ or +∞.
+            // 1 − u lies in (0, 1]. A logarithm of 0 is extremely rare and gives −∞ or +∞.
             let uniform: f64 = 1.0 - noise.random::<f64>();
             (token, logit - (-uniform.ln()).ln())
         })
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn min_p_keeps_what_is_likely_beside_the_likeliest() {
+    fn min_p_keeps_the_tokens_that_are_probable_enough() {
         let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
         for (min_p, kept) in [(0.5, 2), (0.61, 1), (0.39, 3), (1.0, 1)] {
             let mut sampling = random(3, None, None);
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn no_tokens_in_a_row_come_again_of_the_prompt_or_of_the_answer() {
+    fn no_sequence_of_the_prompt_or_the_answer_is_repeated() {
         let greedy = |size, prompt: &[u32]| Sampling::NoRepeat {
             size,
             prompt: prompt.to_vec(),
@@ -212,15 +214,15 @@ mod tests {
                 .map_while(|_| chooser.choose(&mut [4.0, 3.0, 2.0, 1.0]))
                 .collect::<Vec<_>>()
         };
-        // What followed a token does not follow it again, or two tokens of three.
+        // The token that followed a token, or a pair of tokens, does not follow it again.
         assert_eq!(answer(greedy(2, &[9, 0, 9])), [1, 0, 0, 1, 1]);
         assert_eq!(answer(greedy(3, &[])), [0, 0, 0, 1, 0]);
-        // Each once, and then there is none left.
+        // Each token once, until none is left.
         assert_eq!(answer(greedy(1, &[2])), [0, 1, 3]);
     }
 
     #[test]
-    fn end_tokens_are_masked_until_the_minimum_is_out() {
+    fn end_tokens_are_masked_until_the_minimum_is_reached() {
         let mut chooser = TokenChooser::new(
             Sampling::Greedy {
                 repetition_penalty: None,
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn top_k_and_top_p_keep_only_the_likeliest() {
+    fn top_k_and_top_p_keep_only_the_most_probable_tokens() {
         let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
         for sampling in [random(3, Some(2), None), random(3, None, Some(0.6))] {
             let mut chooser = TokenChooser::new(sampling, 0, vec![]);
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lower_the_temperature_the_nearer_is_the_choice_to_greedy() {
+    fn very_low_temperatures_choose_greedily() {
         for temperature in [1e-6, 1e-30, f64::MIN_POSITIVE, 5e-324] {
             for (top_k, top_p) in [(None, None), (Some(2), None), (None, Some(0.9))] {
                 let sampling = Sampling::Random {

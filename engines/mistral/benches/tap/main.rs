@@ -1,12 +1,12 @@
-//! What the tap on a sequence's logits costs a token, where it leaves the choice to the engine and where it makes it; half a
-//! minute:
+//! Measures the time of the tap on a sequence's logits for each token, where it leaves the choice to the engine and
+//! where it chooses; takes half a minute:
 //!
 //!     cargo bench -p joulemark-mistral --bench tap
 
 #[expect(
     dead_code,
     unused_imports,
-    reason = "a bench needs one method of it, and none of its tests"
+    reason = "the bench needs one method, and none of the tests"
 )]
 #[path = "../../src/tap.rs"]
 mod tap;
@@ -20,7 +20,7 @@ use tap::TokenTap;
 
 const VOCABULARIES: [usize; 3] = [32_000, 128_000, 256_000];
 const SEQUENCES: [usize; 4] = [1, 4, 16, 64];
-/// Tokens of all sequences together for one figure.
+/// Number of tokens of all sequences together for one figure.
 const TOKENS: usize = 2048;
 
 fn main() {
@@ -42,7 +42,7 @@ fn main() {
     }
 }
 
-/// Microseconds that one tap takes for one token, the logits of each sequence in memory of their own.
+/// Returns the microseconds of one tap for one token, with each sequence's logits in separate memory.
 fn cost_us(vocabulary: usize, sequences: usize, tap: impl Fn() -> TokenTap) -> f64 {
     let taps: Vec<TokenTap> = (0..sequences).map(|_| tap()).collect();
     let logits: Vec<Tensor> = (0..sequences)

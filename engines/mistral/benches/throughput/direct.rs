@@ -7,11 +7,11 @@ use mistralrs::{
     TextMessageRole, TokenSource,
 };
 
-/// mistral.rs called without joulemark, its prefix cache off.
+/// mistral.rs without joulemark, with its prefix cache off.
 pub struct Direct(Model);
 
 impl Direct {
-    /// As its own documentation loads a GGUF: half-precision activations, which it picks itself.
+    /// Loads a GGUF as mistral.rs documents it, with the half-precision activations that it chooses.
     pub async fn as_documented(model: &str) -> Self {
         let built = GgufModelBuilder::new("models", vec![model])
             .with_force_cpu()
@@ -20,7 +20,7 @@ impl Direct {
         Self(built.await.expect("the model is in ./models"))
     }
 
-    /// With float32 activations, as joulemark loads it on the CPU.
+    /// Loads a GGUF with float32 activations, as joulemark does on the CPU.
     pub async fn in_float32(model: &str) -> Self {
         let config = GGUFSpecificConfig { topology: None };
         let files = vec![model.to_owned()];
@@ -49,7 +49,7 @@ impl Direct {
         Self(Model::new(runner))
     }
 
-    /// Output tokens over the wall time of all prompts, one after the other, after one pass to warm up.
+    /// Returns the output tokens per second of wall time of all prompts, one after the other, after a pass to warm up.
     pub async fn tokens_per_second(&self, prompts: &[String], output_tokens: usize) -> f64 {
         self.pass(prompts, output_tokens).await;
         let start = Monotonic::now();
@@ -57,7 +57,7 @@ impl Direct {
         tokens as f64 / Monotonic::now().sec_since(start)
     }
 
-    /// Output tokens of all prompts, one after the other.
+    /// Runs all prompts, one after the other, and returns the number of output tokens.
     pub async fn pass(&self, prompts: &[String], output_tokens: usize) -> usize {
         let mut tokens = 0;
         for prompt in prompts {

@@ -1,8 +1,8 @@
-//! joulemark's own figures beside mistral.rs called directly, and what the service itself costs.
-//! `cargo bench --bench throughput` after `bash deploy/fetch-model.sh models`; `cargo bench --bench throughput -- meter`
-//! compares inference beside the meter with inference alone.
+//! Compares joulemark's figures with those of mistral.rs called directly, and measures the service's own cost:
+//! `cargo bench --bench throughput` after `bash deploy/fetch-model.sh models`.
+//! `cargo bench --bench throughput -- meter` compares inference with and without the meter.
 //!
-//! What is compared runs the same prompts on the same threads, in turns, so that a machine that slows down slows both.
+//! All cases run the same prompts on the same threads and alternate, so that a machine that slows down slows all.
 
 mod direct;
 mod metered;
@@ -17,7 +17,7 @@ const ROUNDS: usize = 5;
 
 fn main() {
     let threads = std::thread::available_parallelism().expect("the number of CPUs is known");
-    // Before the first use of the pool; the service's worker gets the same number.
+    // Before the first use of the pool; the service's worker gets the same number of threads.
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads.get())
         .build_global()

@@ -1,6 +1,6 @@
-//! Tokens per second of the real model while the meter samples 8 GPUs and 2 packages, and while there is no meter: what
-//! metering takes from what it meters. One model stays loaded and the cases take turns every second or so, each in each
-//! place of a round, so that a machine that slows down slows all; inference and meter share all CPUs.
+//! Measures tokens per second of the real model while the meter samples 8 GPUs and 2 packages, and without a meter: the
+//! cost of metering. One model stays loaded, and the cases alternate every second or so in changing order, so that a
+//! machine that slows down slows all. Inference and meter share all CPUs.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ const CASES: [(&str, Option<Duration>); 3] = [
     ("100 ms", Some(Duration::from_millis(100))),
     ("10 ms", Some(Duration::from_millis(10))),
 ];
-/// The quantile of 0.975 of the normal distribution.
+/// The quantile 0.975 of the standard normal distribution.
 const WIDTH_OF_95_PERCENT: f64 = 1.96;
 
 pub async fn compare(threads: usize) {
@@ -65,7 +65,8 @@ fn meter(sample_interval: Duration, mock: &MockNvml, rapl_root: &Path) -> HostMe
     meter
 }
 
-/// Two packages with dram whose counters stand still: reading them costs the same, moving them would cost CPU time.
+/// Creates two packages with DRAM whose counters stand still: reading them costs the same, while advancing them would
+/// use CPU time.
 fn still_powercap() -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a temporary folder");
     for (zone, name) in [
@@ -94,8 +95,8 @@ fn median(values: &[f64]) -> f64 {
     (sorted[half] + sorted[(sorted.len() - 1) / 2]) / 2.0
 }
 
-/// Geometric mean of the rounds' ratios without their outer quarters, in which something else took the CPU, and half of
-/// its 95 % interval (Yuen's standard error of a trimmed mean, 1974).
+/// Returns the geometric mean of the rounds' ratios without their outer quarters, in which something else used the CPU,
+/// and the half-width of its 95 % interval (Yuen's standard error of a trimmed mean, 1974).
 fn ratio(ours: &[f64], without: &[f64]) -> (f64, f64) {
     let mut logs: Vec<f64> = ours
         .iter()

@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// The real server, on a free port, with a database of its own.
+/// The real server on a free port, with its own database.
 pub struct Service {
     child: Child,
     url: String,
@@ -43,7 +43,7 @@ impl Service {
         }
     }
 
-    /// Runs one experiment to its end and returns its results.
+    /// Runs one experiment until it has finished and returns its results.
     pub async fn run(&self, model: &str, prompts: usize, output_tokens: usize) -> Value {
         let client = reqwest::Client::new();
         let experiment = json!({
@@ -69,7 +69,7 @@ impl Service {
                 .unwrap_or_else(|| panic!("not accepted: {submitted}"))
         );
         loop {
-            // Asking often would take the CPU time that is measured.
+            // Frequent requests would use the CPU time that is measured.
             tokio::time::sleep(Duration::from_secs(2)).await;
             let shown: Value = client
                 .get(&url)

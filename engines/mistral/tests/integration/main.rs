@@ -1,4 +1,4 @@
-//! The engine under the service: real models, through the real protocol.
+//! Tests the engine under the service, with real models and the real protocol.
 
 mod real_model;
 mod safetensors;

@@ -115,7 +115,7 @@ fn ratios_follow_from_their_parts(results: &Value) {
         1000.0 / per_second,
         "latency_per_token_ms",
     );
-    // No GPU here: null, never 0, and left out of the total with a warning that says so.
+    // Without a GPU: null, never 0, and left out of the total with a warning.
     for key in ["gpu_energy_j", "gpu_power_w"] {
         assert_eq!(results["energy"].get(key), Some(&Value::Null), "{key}");
     }
@@ -176,8 +176,8 @@ fn windows_and_energy_are_of_the_cycles(results: &Value, items: &[Value]) {
     close(number(results, "compute", "flops_total"), flops, "flops_total");
 }
 
-/// By hand, pass for pass: SmolLM2-135M has 30 layers of 9 query and 3 key heads of 64 on a hidden state of 576, a
-/// feed-forward width of 1536 and 49152 words.
+/// Computes the FLOPs of each pass by hand: SmolLM2-135M has 30 layers with 9 query and 3 key heads of 64, a hidden
+/// state of 576, a feed-forward width of 1536 and 49152 tokens.
 fn flops_are_those_of_each_request_s_own_steps(results: &Value, items: &[Value]) {
     let linear = 30 * (2 * 576 * 576 + 2 * 192 * 576 + 3 * 1536 * 576);
     let pass = |tokens: u64, keys: u64| 2 * (tokens * linear + 49152 * 576 + tokens * keys * 30 * 9 * 64 * 2);
@@ -203,7 +203,7 @@ fn flops_are_those_of_each_request_s_own_steps(results: &Value, items: &[Value])
         (&compute["flops_method"], &compute["flops_confidence"]),
         (&json!("traced"), &json!("high"))
     );
-    // Each step reads the whole file but for the unused rows of the embedding, which is lm_head as well, and the cache.
+    // Each step reads the cache and the whole file, except for unused rows of the embedding, which is also lm_head.
     let bytes = number(results, "compute", "bytes_per_token");
     assert!((96e6..110e6).contains(&bytes), "{bytes}");
 }
@@ -227,7 +227,7 @@ async fn a_seed_decides_what_is_sampled_and_a_shorter_answer_may_stop_by_itself(
 }
 
 #[tokio::test]
-async fn synthetic_prompts_have_exactly_the_tokens_asked_for_and_long_ones_are_cut() {
+async fn synthetic_prompts_have_exact_lengths_and_long_ones_are_cut() {
     let server = Server::start_with(&["--models-dir", &models_dir()]);
     let experiment = json!({
         "model_name": MODEL, "prompts": {"synthetic": {"input_tokens": 40, "count": 3, "seed": 7}},

@@ -35,6 +35,6 @@ async fn in_situ_quantization_is_honoured() {
     }))
     .await;
     assert_eq!(results["inference"]["output_tokens"], 4);
-    // How the engine packs what it quantizes is not known here.
+    // How the engine stores what it quantizes is unknown.
     assert_eq!(results["compute"]["bytes_per_token"], serde_json::Value::Null);
 }

@@ -1,4 +1,4 @@
-//! What a made-up server is, and what its next answer will hold.
+//! The properties of an invented server, and the plan of its next answer.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -6,41 +6,42 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// The server program whose dialect is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// Counts in every chunk where asked to, ends with usage without choices.
+    /// Counts tokens in every chunk where requested; ends with usage without choices.
     Vllm,
-    /// As vLLM, with fields that are null, and reasoning before the answer.
+    /// Like vLLM, with null fields, and reasoning before the answer.
     Sglang,
-    /// `data:` without a space, comments that keep the connection alive, a role in every chunk; no extras.
+    /// `data:` without a space, comments that keep the connection alive, a role in every chunk; no extensions.
     Tgi,
-    /// Several tokens a chunk, a role in each; ignores what it does not know.
+    /// Several tokens in each chunk, each with a role; ignores unknown fields.
     Ollama,
-    /// A first delta without text, `timings`, an end in a chunk of its own.
+    /// A first delta without text, `timings`, and a separate last chunk.
     LlamaCpp,
 }
 
-/// A server that is made up. Its fields may be changed before it is given to an emitter.
+/// An invented server. Its fields can be changed before it is given to an emitter.
 #[derive(Clone, Debug)]
 pub struct Speaker {
     pub dialect: Dialect,
-    /// Names of the models that it serves.
+    /// Names of the served models.
     pub models: Vec<String>,
-    /// Tokens after which an answer ends by itself.
+    /// Number of tokens after which an answer ends by itself.
     pub natural_tokens: u32,
-    /// Of an answer's tokens, those that are reasoning.
+    /// Number of an answer's first tokens that are reasoning.
     pub reasoning_tokens: u32,
     pub tokens_a_chunk: u32,
-    /// From the request to the first token.
+    /// Time from the request to the first token.
     pub before_first: Duration,
-    /// Between chunks.
+    /// Time between chunks.
     pub between: Duration,
     pub honours: Honours,
-    /// Prompts that its cache holds, and what it has counted.
+    /// The prompt cache and its counts.
     pub cache: PromptCache,
 }
 
-/// What it honours of what it may be asked for.
+/// The extensions that the server honours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Honours {
     pub streaming: bool,
@@ -48,13 +49,13 @@ pub struct Honours {
     pub counts_in_chunks: bool,
     pub ignore_eos: bool,
     pub min_tokens: bool,
-    /// Computes a prompt again where asked to.
+    /// Whether a prompt is computed again where requested.
     pub no_prompt_cache: bool,
-    /// Says how many tokens of a prompt were cached.
+    /// Whether answers report the number of cached prompt tokens.
     pub cached_tokens: bool,
 }
 
-/// The prompts that a server has computed; copies of a server share them.
+/// The prompts that a server has computed; copies of the server share them.
 #[derive(Clone, Debug, Default)]
 pub struct PromptCache(pub(super) Arc<Mutex<State>>);
 
@@ -65,7 +66,7 @@ pub(super) struct State {
     pub(super) hits: u32,
 }
 
-/// What one answer will hold.
+/// The content of one answer.
 pub(super) struct Plan {
     pub(super) tokens: u32,
     pub(super) input: u32,
@@ -75,7 +76,7 @@ pub(super) struct Plan {
 }
 
 impl Speaker {
-    /// Returns a server of this kind that answers a token each 10 ms after 20 ms.
+    /// Creates a server that answers with its first token after 20 ms and a token each 10 ms.
     pub fn new(dialect: Dialect) -> Self {
         let is = |kinds: &[Dialect]| kinds.contains(&dialect);
         Self {
@@ -122,7 +123,7 @@ impl Speaker {
         }
     }
 
-    /// Returns how many of a prompt's tokens were cached, and caches it.
+    /// Returns how many of the prompt's tokens were cached, and caches the prompt.
     fn look_up(&self, body: &Value, input: u32) -> u32 {
         let is_off = self.honours.no_prompt_cache && body["cache_prompt"] == false;
         let salt = body
@@ -131,7 +132,7 @@ impl Speaker {
         let prompt = body.get("messages").unwrap_or(&body["prompt"]);
         let mut state = self.cache.0.lock().expect("no script panics with it");
         let is_new = state.prompts.insert(format!("{salt:?} {prompt}"));
-        // The last token is computed again in any case.
+        // The last token is always computed.
         let cached = if is_new || is_off && self.dialect == Dialect::LlamaCpp {
             0
         } else {
@@ -143,7 +144,7 @@ impl Speaker {
     }
 }
 
-/// Counts words, and one token for each message's frame.
+/// Counts words, plus one token for each message.
 fn prompt_tokens(body: &Value) -> u32 {
     let words = |text: &Value| text.as_str().map_or(0, |text| text.split_whitespace().count());
     let tokens = match (&body["messages"], &body["prompt"]) {

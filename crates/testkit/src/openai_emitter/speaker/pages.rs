@@ -1,4 +1,4 @@
-//! Pages beside the answers: who a server is, what it serves, how it is.
+//! Pages besides the answers: version, models, health and metrics of a server.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::made_up::{Dialect, Speaker};
 use crate::openai_emitter::asked::Asked;
 
 impl Speaker {
-    /// Returns a page's text; `None` where this kind of server has no such page.
+    /// Returns the text of a page; `None` where this kind of server does not have it.
     pub(super) fn page(&self, asked: &Asked) -> Option<String> {
         let page = match (asked.path.as_str(), self.dialect) {
             ("/v1/models", _) => {

@@ -1,4 +1,4 @@
-//! The bytes of an answer.
+//! The bytes of an answer in each dialect.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::openai_emitter::steps::{Step, chunked, chunked_end, chunked_head, chu
 
 const WORDS: [&str; 7] = [" the", " sea", " is", " wide", " and", " füll", " 🙂"];
 
-/// How one answer is written.
+/// The format of one answer.
 pub(super) struct Wire<'a> {
     speaker: &'a Speaker,
     is_chat: bool,
@@ -84,7 +84,7 @@ impl<'a> Wire<'a> {
             let is_reasoning = written < speaker.reasoning_tokens;
             let text: String = (written..written + count).map(|token| word(plan, token)).collect();
             written += count;
-            // TGI's last token brings the reason; the others' end is a chunk of its own.
+            // TGI's last token carries the finish reason; other servers send it in a separate chunk.
             let ends = speaker.dialect == Dialect::Tgi && written == plan.tokens;
             let reason = if ends { json!(finish_reason(plan)) } else { Value::Null };
             let choice = self.choice(&text, is_reasoning, &reason);
