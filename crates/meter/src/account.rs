@@ -16,9 +16,9 @@ use joulemark_measurement::{
 /// packages and memory.
 ///
 /// Pure: reads only the timeline. `devices` gives the reason why a GPU is not read. An unknown figure is `None`, never
-/// 0. The `note` of a [`SourceReading`] states why its energy is `None`. For a sum, look at the readings of its sources.
-/// The share of the processes (`cpu_time_share`, `cpu_energy_j`, `dram_energy_j`) is `None` if a process was not tracked
-/// from before the window, if `pids` is empty, or if the host's CPU time is unknown.
+/// 0. The `note` of a [`SourceReading`] states why its energy is `None`. For a sum, look at the readings of its
+/// sources. The share of the processes (`cpu_time_share`, `cpu_energy_j`, `dram_energy_j`) is `None` if a process was
+/// not tracked from before the window, if `pids` is empty, or if the host's CPU time is unknown.
 ///
 /// # Examples
 ///

@@ -52,9 +52,9 @@ impl Default for EnergyOptions {
 
 /// The sources that were found, ready for [`HostMeter::start`](crate::HostMeter::start).
 pub struct FoundSources {
-    /// The sources to sample. Sources may be added or removed before the meter starts.
+    /// The readers of the sources to sample. Readers may be added or removed before the meter starts.
     pub sources: Vec<Box<dyn EnergySource>>,
-    /// The host's devices, and a finding for every source that was looked for.
+    /// The host's devices, and a finding for everything that was looked for.
     pub devices: Devices,
     /// The clock by which the host's energy is split; `None` where the host's CPU time cannot be read.
     pub host_cpu_clock: Option<HostCpuClock>,

@@ -275,9 +275,9 @@ impl HostMeter {
     /// [`account`](crate::account()) does. The processes must have been tracked since before the window, see
     /// [`track`](Self::track).
     ///
-    /// Takes an edge when the window is newer than the last sample, and blocks until the readings show the window's end:
-    /// 0.2 s after it for a GPU's counter, 0.7 s for power averaged over 1 s, 1.2 s for a counter that is late. A
-    /// window that is empty, inverted or ends in the future has no energy; the reading does not wait for it.
+    /// Takes an edge when the window is newer than the last sample, and blocks until the readings show the window's
+    /// end: 0.2 s after it for a GPU's counter, 0.7 s for power averaged over 1 s, 1.2 s for a counter that is late. A
+    /// window that is empty, inverted or ends in the future has no energy, and one in the future is not waited for.
     pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
         self.catch_up(window);
         account(&lock(&self.0.timeline), &self.0.devices, window, gpu_uuids, pids)

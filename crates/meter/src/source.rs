@@ -1,5 +1,5 @@
-//! Defines how sources are read: a reader has a fixed list of sources, and gives one value or error for each at a time. Does not
-//! know windows or threads.
+//! Defines how sources are read: a reader has a fixed list of sources, and gives one value or error for each at a time.
+//! Does not know windows or threads.
 
 pub mod current_call;
 mod guest;
