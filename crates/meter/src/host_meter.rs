@@ -284,7 +284,7 @@ impl HostMeter {
     }
 
     /// Returns the energy over `window` of the whole host with all its GPUs, whichever process caused it. Waits as
-    /// [`read`](Self::read) does.
+    /// [`read`](Self::read) does. `cpu_energy_j` and `dram_energy_j` are those of the host; `cpu_time_share` is `None`.
     ///
     /// # Examples
     ///
@@ -298,7 +298,9 @@ impl HostMeter {
     /// let window = Window { start_monotonic_sec: start.as_sec(), end_monotonic_sec: end.as_sec() };
     /// for source in meter.read_host(&window).sources {
     ///     match (source.energy_j, source.uncertainty_j) {
-    ///         (Some(energy_j), Some(off_j)) => println!("{energy_j:.3} J ± {off_j:.3} J, {:?}", source.confidence),
+    ///         (Some(energy_j), Some(half_width_j)) => {
+    ///             println!("{energy_j:.3} J ± {half_width_j:.3} J, {:?}", source.confidence);
+    ///         }
     ///         _ => println!("unknown: {}", source.note.unwrap_or_default()),
     ///     }
     /// }
@@ -309,7 +311,8 @@ impl HostMeter {
         account_host_and_its_gpus(&lock(&self.0.timeline), &self.0.devices, window)
     }
 
-    /// Returns the host's devices with the source and the present power of each.
+    /// Returns the host's devices with the interface and the present power of each, as last sampled, and the findings.
+    /// Reads no source.
     pub fn devices(&self) -> Devices {
         let mut devices = self.0.devices.clone();
         let timeline = lock(&self.0.timeline);

@@ -42,11 +42,12 @@ impl HostMeter {
     /// use joulemark_meter::{EnergyOptions, HostMeter, open};
     ///
     /// let meter = HostMeter::start(open(&EnergyOptions::default()))?;
-    /// let metered = meter.measure(|| (0..1_000_000u64).sum::<u64>());
-    /// assert_eq!(metered.value, 499_999_500_000);
-    /// match metered.energy.total_energy_j {
-    ///     Some(energy_j) => println!("{energy_j:.3} J in {:.3} s", metered.window.duration_sec()),
-    ///     None => println!("unknown: {:?}", metered.energy.sources),
+    /// // Short work, as an example: a figure with high confidence needs seconds.
+    /// let measured = meter.measure(|| (0..1_000_000u64).sum::<u64>());
+    /// assert_eq!(measured.value, 499_999_500_000);
+    /// match measured.energy.total_energy_j {
+    ///     Some(energy_j) => println!("{energy_j:.3} J in {:.3} s", measured.window.duration_sec()),
+    ///     None => println!("unknown: {:?}", measured.energy.sources),
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
