@@ -30,7 +30,7 @@ const COOLING_AT_REST_C: u32 = 2;
 /// The reason why no idle baseline can be read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NotIdle {
-    /// The host was idle for this many seconds, fewer than the shortest window needs.
+    /// Nothing has run for this many seconds, fewer than the shortest window needs.
     #[error("the host must be idle for {SHORTEST_SEC} s before the run and was idle for {:.0} s", .0.floor().max(0.0))]
     TooShort(f64),
     /// This share of the host's CPUs was busy, from 0 to 1.

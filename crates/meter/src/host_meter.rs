@@ -74,7 +74,7 @@ struct Inner {
     host_cpus: u32,
     /// Functions that return the board of a MIG slice, one for each source of GPUs.
     boards_of_slices: Vec<BoardOfSlice>,
-    /// Number of callers that hold an [`FastPolling`].
+    /// Number of callers that hold a [`FastPolling`].
     fast_pollers: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
     pool: Arc<ReaderPool>,
@@ -200,9 +200,9 @@ impl HostMeter {
     /// Tracks the CPU time of process `pid`, of its present descendants, and of everything that they start from now on.
     ///
     /// A window has a share for this process only if it begins after this call. Call it right after the spawn, or use
-    /// [`track_from_its_start`](Self::track_from_its_start). Several processes can be tracked at the same
-    /// time. A descendant of a tracked process must not be tracked itself: its CPU time would count twice. Tracking
-    /// ends when the process ends.
+    /// [`track_from_its_start`](Self::track_from_its_start). Several processes can be tracked at the same time. A
+    /// descendant of a tracked process must not be tracked itself: its CPU time would count twice. Tracking ends when
+    /// the process ends.
     ///
     /// # Errors
     /// Returns an error when there is no such process, or when its CPU time cannot be read.

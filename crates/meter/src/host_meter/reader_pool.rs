@@ -45,7 +45,7 @@ pub struct ReaderPool {
     pub interval: Duration,
     /// Counts of sweeps.
     pub sweep_counts: SweepCounts,
-    /// Number of callers that hold an [`FastPolling`](super::FastPolling).
+    /// Number of callers that hold a [`FastPolling`](super::FastPolling).
     pub fast_pollers: Arc<AtomicUsize>,
     requests: Mutex<Receiver<Sender<()>>>,
     /// Callers that wait for a sweep.

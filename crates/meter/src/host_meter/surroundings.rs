@@ -92,7 +92,7 @@ impl HostMeter {
     /// was idle. The window begins at `quiet_since` or later. Reads no source.
     ///
     /// # Errors
-    /// Returns an [`NotIdle`] when there is no such window.
+    /// Returns a [`NotIdle`] when there is no such window.
     pub fn idle_powers(&self, quiet_since: Monotonic) -> Result<Vec<IdlePower>, NotIdle> {
         self.look(|surroundings| baseline::idle_powers(surroundings, quiet_since))
     }
