@@ -30,7 +30,8 @@ mod upgrading;
 mod usages;
 mod waiting;
 
-/// Lists the contract once: `SQLite` gets a test a function, `all` runs them one after the other.
+/// Turns the list into one test on SQLite for each function, and into `all`, which runs the functions one after the
+/// other.
 macro_rules! contract {
     ($($module:ident :: $name:ident,)*) => {
         mod on_sqlite {

@@ -140,7 +140,7 @@ impl Store {
         let text = "SELECT n.name, n.incarnation, n.offer, n.engines, n.registered_at_us, n.heartbeat_at_us, n.alive_until_us, \
                     c.now_us FROM nodes n, database_clock c ORDER BY n.name";
         let rows = sqlx::query(text).fetch_all(&self.internal).await?;
-        // A newer version's offer must not hide the other nodes.
+        // An offer in the format of a newer version must not hide the other nodes.
         let readable = |row| {
             to_node(row)
                 .inspect_err(|error| tracing::warn!(%error, "a node whose offer cannot be read is left out"))

@@ -72,7 +72,7 @@ pub(super) fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
     }
 }
 
-/// Queues one more experiment.
+/// Queues an experiment and returns its id.
 pub(super) async fn queued(store: &Store) -> ExperimentId {
     let new = new_experiment(&[]);
     store.insert(&new).await.unwrap();
