@@ -21,7 +21,7 @@ pub struct Claim<'a> {
     pub node_name: &'a str,
     /// UUIDs of the GPUs reserved.
     pub gpus: &'a [String],
-    /// Number of devices reserved, GPUs and others; counts towards the user's fair share.
+    /// Number of devices reserved in total; counts towards the user's fair share.
     pub device_count: u32,
     /// Time after which the lease expires unless it is renewed.
     pub lease: Duration,

@@ -102,7 +102,8 @@ pub struct Store {
     /// For queries on behalf of requests. On PostgreSQL their statements can have a timeout. Long reads need a permit
     /// of `turns`.
     reads: AnyPool,
-    /// For queries that the server itself needs to make progress. Requests never wait for or block these connections.
+    /// For short queries that the server needs to make progress, so that they do not wait behind reads on behalf of
+    /// requests.
     internal: AnyPool,
     /// Permits for long reads, shared fairly between callers.
     turns: Shares,

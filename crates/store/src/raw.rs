@@ -17,8 +17,8 @@ use joulemark_experiment::ExperimentId;
 pub use points::{decode as decode_points, encode as encode_points};
 pub use requests::{decode as decode_requests, encode as encode_requests};
 
-/// Maximum number of samples or tokens in a block: enough that the overhead of a block is negligible, and few enough to
-/// hold several blocks in memory.
+/// Number of samples in a full block, and of tokens at which a block of requests ends: enough that the overhead of a
+/// block is negligible, and few enough to hold several blocks in memory.
 const POINTS_PER_BLOCK: usize = 4096;
 
 /// A block of compressed columns.

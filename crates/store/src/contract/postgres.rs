@@ -61,8 +61,8 @@ async fn abandoned_and_slow_reads_are_cancelled(url: &str) {
     let ended = sqlx::query(sleep).execute(&store.reads).await.unwrap_err();
     let ended = StoreError::from(ended);
     assert!(ended.is_statement_timeout() && ended.is_retryable(), "{ended:?}");
-    let own = sqlx::query("SELECT CAST(pg_sleep(0.3) AS TEXT) AS slept");
-    own.fetch_all(&store.internal)
+    let slow = sqlx::query("SELECT CAST(pg_sleep(0.3) AS TEXT) AS slept");
+    slow.fetch_all(&store.internal)
         .await
         .expect("the server's own may take longer");
 }

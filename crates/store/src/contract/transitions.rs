@@ -58,7 +58,8 @@ pub(super) async fn uncommitted_transitions_are_not_logged(store: Store) {
     assert_eq!(record(&store, id).await.state, State::Measuring);
 }
 
-/// Numbers become visible in their order, so that a reader can continue after the last number it has seen.
+/// Follows the log during concurrent writes. Numbers become visible in their order, so that a reader can continue after
+/// the last number it has seen.
 pub(super) async fn a_reader_of_the_log_misses_nothing_during_concurrent_writes(store: Store) {
     const EACH: usize = 40;
     let writers = (0..6).map(|_| {

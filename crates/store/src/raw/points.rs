@@ -41,7 +41,7 @@ const QUANTITIES: [Quantity; 7] = [
 /// Separates the throttle reasons of a point; no reason contains it.
 const REASON_SEPARATOR: char = ',';
 
-/// Encodes samples, at most `POINTS_PER_BLOCK` for each block.
+/// Encodes samples, `POINTS_PER_BLOCK` in each block but the last.
 pub fn encode(points: &[SeriesPoint]) -> Vec<Block> {
     let block = |points: &[SeriesPoint]| {
         let mut writer = Writer::default();
