@@ -141,7 +141,7 @@ mod tests {
         let folder = Cgroup::folder_in(plain.path(), "a");
         assert!(
             Cgroup::make(folder.clone()).is_none(),
-            "an ordinary folder kills nobody"
+            "an ordinary folder is not a cgroup"
         );
         assert!(!folder.exists());
         assert!(Cgroup::make(Cgroup::folder_in(&plain.path().join("missing"), "a")).is_none());

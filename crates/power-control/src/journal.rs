@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_journal_is_read_only_after_its_process_is_gone() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut journal = Journal::open(folder.path(), "GPU-a").expect("nobody has it");
+        let mut journal = Journal::open(folder.path(), "GPU-a").expect("it is free");
         assert_eq!(journal.entry().expect("it is read"), None);
         journal.begin(&before()).expect("it is written");
         journal.confirm(&After { limit_w: Some(300.0) }).expect("it is written");
@@ -277,7 +277,7 @@ mod tests {
         let mut whole = serde_json::to_vec(&before()).expect("JSON");
         let path = path_of(folder.path(), nix::unistd::geteuid().as_raw(), "GPU-a");
         std::fs::write(&path, &whole).expect("it is written");
-        let mut journal = Journal::open(folder.path(), "GPU-a").expect("nobody has it");
+        let mut journal = Journal::open(folder.path(), "GPU-a").expect("it is free");
         assert_eq!(
             journal.entry().expect("it is read"),
             None,

@@ -66,7 +66,7 @@ async fn boards_left_set_are_restored_but_not_limits_set_by_others() {
         .await
         .expect("they are set");
     drop(held);
-    assert_eq!(shown_w(&mock, 0), 300.0, "nobody has put it back");
+    assert_eq!(shown_w(&mock, 0), 300.0, "it has not been restored");
     let other_folder = tempfile::tempdir().expect("a folder");
     let other = Controller {
         journals: other_folder.path().to_owned(),

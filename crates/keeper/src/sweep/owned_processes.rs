@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::process::Identity;
 
-    const NOBODY: [u32; 0] = [];
+    const NONE: [u32; 0] = [];
     const ENGINE: Identity = identity(700, 1000);
 
     const fn identity(pid: u32, start_time_ticks: u64) -> Identity {
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(found(&[stranger(700, 1000), daemon, stranger(711, 1100)]), [700, 710]);
         assert_eq!(
             found(&[stranger(700, 5000), marked("theirs", stranger(712, 1100))]),
-            NOBODY
+            NONE
         );
     }
 
@@ -217,22 +217,22 @@ mod tests {
         assert_eq!(found(&[unknown(stranger(710, 1000))]), [710]);
         assert_eq!(
             found(&[unknown(stranger(710, 999))]),
-            NOBODY,
-            "it was there before the engine"
+            NONE,
+            "it started before the engine"
         );
         let elsewhere = ObservedProcess {
             membership: Some("0::/other".to_owned()),
             ..unknown(stranger(710, 1000))
         };
-        assert_eq!(found(&[elsewhere]), NOBODY, "it is another service's");
+        assert_eq!(found(&[elsewhere]), NONE, "it is in the cgroup of another service");
         let leader = with(Environment::Unknown, stranger(700, 2000));
         assert_eq!(
             found(&[unknown(stranger(710, 2100)), leader]),
-            NOBODY,
-            "the number was used again"
+            NONE,
+            "the pid was reused"
         );
         let anothers = in_session(700, stranger(710, 1000));
-        assert_eq!(found(&[anothers]), NOBODY, "its environment says that it is not ours");
+        assert_eq!(found(&[anothers]), NONE, "its environment has no mark");
     }
 
     #[test]

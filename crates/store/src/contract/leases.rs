@@ -80,7 +80,11 @@ pub(super) async fn an_expired_lease_is_taken_over_and_its_old_holder_can_write_
     let id = claimed_with_expired_lease(&store, "dead").await;
     let living = queued(&store).await;
     claim_for(&store, living, "living", at(1)).await.unwrap();
-    assert_eq!(expired(&store, "dead").await, NONE, "nobody takes over his own");
+    assert_eq!(
+        expired(&store, "dead").await,
+        NONE,
+        "a server does not recover its own experiments"
+    );
     assert_eq!(expired(&store, "living").await, ONE_REQUEUED);
     assert_eq!(record(&store, living).await.state, State::Starting);
     assert_eq!(claim_for(&store, id, "living", at(10)).await.unwrap(), Some(2));
@@ -156,7 +160,7 @@ pub(super) async fn an_experiment_that_is_held_but_not_run_is_given_back(store: 
     assert_eq!(
         record(&store, id).await.state,
         State::Queued,
-        "a lost answer is nobody's failure"
+        "a lost answer uses up no attempt"
     );
     assert_eq!(claim(&store, id, at(9)).await.unwrap(), Some(3));
     store.use_up_attempt(id).await.unwrap();

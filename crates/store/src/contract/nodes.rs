@@ -119,7 +119,7 @@ pub(super) async fn a_name_belongs_to_one_live_server(store: Store) {
     assert_eq!(store.beat("box", "first", &capabilities(), MINUTE).await.unwrap(), None);
     tokio::time::sleep(Duration::from_millis(5)).await;
     let after = register(&store, "box", "stranger", "other seat", MINUTE).await;
-    assert_eq!(after, Registered::Done, "nobody has heard of it");
+    assert_eq!(after, Registered::Done, "its lease has expired");
     assert_eq!(store.nodes().await.unwrap()[0].incarnation, "stranger");
 }
 
