@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the built programs, the service, its engine and the engine's programs for GPUs with the CUDA libraries that were
-# laid beside them (deploy/build-cuda.sh), and what systemd and udev need for them. Nothing of an
-# admin's own is overwritten: the environment file is left as it is where there is one. Run it again after an upgrade.
+# laid beside them (deploy/build-cuda.sh), and what systemd and udev need for them. An environment file that exists is not
+# overwritten, nor are drop-ins of the unit; the unit itself is. Run it again after an upgrade.
 # Usage: install.sh [PROGRAM]       default: target/release/joulemark; joulemark-mistral and joulemark-mistral-sm* are taken
 #                            from the same folder, the CUDA libraries from ../lib/joulemark there
-#        install.sh --uninstall     leaves /etc/joulemark, /var/lib/joulemark and the user
+#        install.sh --uninstall     leaves /etc/joulemark, /var/lib/joulemark, the user, and drop-ins of the unit
 # DESTDIR is respected: everything goes below it, and nothing is started or reloaded.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,11 +36,11 @@ if [ "${1:-}" = --uninstall ]; then
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl disable --now joulemark.service || true
   fi
-  rm -rf "$root$unit" "$root$unit.d" "$root$rules" "$root$users" "$root$folders" "$root$service" "$root$libexec" "$root$libraries" "$root$docs"
+  rm -rf "$root$unit" "$root$rules" "$root$users" "$root$folders" "$root$service" "$root$libexec" "$root$libraries" "$root$docs"
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
-  printf 'left as they are: /etc/joulemark, /var/lib/joulemark, /var/cache/joulemark, the user and groups\n'
+  printf 'left as they are: /etc/joulemark, /var/lib/joulemark, /var/cache/joulemark, %s.d, the user and groups\n' "$unit"
   exit 0
 fi
 

@@ -69,10 +69,12 @@ programs() {
   [ "$("$service") $("$engine")" = "new joulemark new joulemark-mistral" ] || fail "an upgrade leaves an old program"
   said=$(find "$root/system" -name '*.new')
   [ -z "$said" ] || fail "it leaves $said"
+  install -D -m 0644 /dev/null "$root/system/etc/systemd/system/joulemark.service.d/override.conf"
   DESTDIR=$root/system deploy/install.sh --uninstall >/dev/null
   for gone in "$service" "${engine%/*}"; do
     [ ! -e "$gone" ] || fail "it leaves $gone"
   done
+  [ -e "$root/system/etc/systemd/system/joulemark.service.d/override.conf" ] || fail "it takes an admin's own drop-in away"
   printf 'install.sh puts both programs in place and takes both away\n'
 }
 
