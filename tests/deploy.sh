@@ -165,6 +165,12 @@ unit() {
   cp deploy/joulemark-engines.conf "$root/system/etc/systemd/system/joulemark.service.d/"
   said=$(systemd-analyze verify --root="$root/system" joulemark.service 2>&1) || fail "with engines: $said"
   [ -z "$said" ] || fail "with engines: $said"
+  install -D -m 0755 /dev/null "$root/system/bin/sh"
+  install -D -m 0755 /dev/null "$root/system/usr/bin/find"
+  cp deploy/joulemark-backup.* "$root/system/etc/systemd/system/"
+  printf '[Unit]\nDescription=timers\n' >"$root/system/etc/systemd/system/timers.target"
+  said=$(systemd-analyze verify --root="$root/system" joulemark-backup.service joulemark-backup.timer 2>&1) || fail "the backup's units: $said"
+  [ -z "$said" ] || fail "the backup's units: $said"
   # Memory that runs out ends one experiment: boot.sh shows it, where there is a systemd to show it.
   grep -qx 'OOMPolicy=continue' deploy/joulemark.service || fail "the unit stops with a worker that the kernel killed"
   ! grep -Eq '^(OOMScoreAdjust|MemoryMax)=' deploy/joulemark.service || fail "the unit chooses for the kernel, or for the host"
