@@ -33,6 +33,7 @@ pub fn square_wave() {
         proc_root: nowhere.clone(),
         cgroup_root: nowhere,
         sample_interval: Duration::from_millis(100),
+        ..EnergyOptions::default()
     });
     let meter = HostMeter::start(opened).expect("a meter");
     std::thread::sleep(Duration::from_secs(1));

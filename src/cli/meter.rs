@@ -87,7 +87,7 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     let energy_options = energy::options(&config::load_here(None, &arguments.energy)?);
     let meter =
         HostMeter::start(joulemark_meter::open(&energy_options)).context("the energy meter cannot be started")?;
-    let _attention = meter.attend();
+    let _fast_polling = meter.poll_faster();
     let devices = meter.devices();
     let gpus = choice.among(&devices.gpus, |name| meter.refused_slice(name))?;
 

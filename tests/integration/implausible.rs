@@ -28,6 +28,7 @@ impl Host {
             proc_root: nowhere.clone(),
             cgroup_root: nowhere,
             sample_interval: Duration::from_millis(100),
+            ..EnergyOptions::default()
         }));
         let meter = meter.expect("a meter");
         Self {
@@ -46,7 +47,7 @@ impl Host {
     }
 
     fn measure(&self, millis: u64) -> (Window, EnergyMetrics) {
-        let attention = self.meter.attend();
+        let fast_polling = self.meter.poll_faster();
         let start = self.meter.edge();
         std::thread::sleep(Duration::from_millis(millis));
         let window = Window {
@@ -54,7 +55,7 @@ impl Host {
             end_monotonic_sec: Monotonic::now().as_sec(),
         };
         let metrics = self.meter.read_host(&window);
-        drop(attention);
+        drop(fast_polling);
         (window, metrics)
     }
 

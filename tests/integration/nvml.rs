@@ -23,6 +23,7 @@ pub fn meter(mock: &MockNvml, sample_interval: Duration) -> HostMeter {
         proc_root: nowhere.clone(),
         cgroup_root: nowhere,
         sample_interval,
+        ..EnergyOptions::default()
     });
     HostMeter::start(opened).expect("a meter")
 }

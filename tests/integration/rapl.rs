@@ -19,6 +19,7 @@ fn meter(tree: &FakePowercap) -> HostMeter {
         proc_root: nowhere.clone(),
         cgroup_root: nowhere,
         sample_interval: Duration::from_millis(100),
+        ..EnergyOptions::default()
     });
     HostMeter::start(opened).expect("a meter")
 }

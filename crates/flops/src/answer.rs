@@ -55,7 +55,7 @@ pub struct FlopsAnswer {
     /// FLOPs of the prefill.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_prefill: Option<u128>,
-    /// FLOPs of the decode steps.
+    /// FLOPs of all `output_tokens` − 1 decode steps together.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_decode: Option<u128>,
     /// `flops_total` / 2.

@@ -15,6 +15,7 @@
 //!     "torch_dtype": "bfloat16",
 //! });
 //! // A prompt of 512 tokens, and two output tokens: the prefill gives the first, one decode step the second.
+//! // `flops_decode` sums all `output` - 1 decode steps: here one.
 //! let tokens = RequestTokens { input: 512, output: 2 };
 //! let question = Question { tokens, batch: 1, logits: Logits::Last, device: None };
 //! let answer = describe_config(&config, "SmolLM2-135M").answer("SmolLM2-135M", &question);

@@ -2,9 +2,14 @@ use serde::{Deserialize, Serialize};
 
 /// Confidence in a figure.
 ///
-/// - `low`: an estimate from nameplate values
-/// - `medium`: an integral of polled power, or a known formula
-/// - `high`: the difference of a hardware counter over the window
+/// - `high`: an energy from a hardware counter, with a half-width of at most 5 %; FLOPs of a model whose operators and
+///   tensors are all known
+/// - `medium`: an energy from a hardware counter with at most 20 %, or from ten or more samples of polled power with at
+///   most 20 %; FLOPs by the formulas of the model's family
+/// - `low`: every other energy, and each estimate
+///
+/// For an energy, a window with fewer than five refreshes of the sensor lowers the confidence by one step, and a
+/// contradiction to another reading or to the device's declared limit makes it `low`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -154,33 +159,63 @@ pub struct SourceReading {
     pub note: Option<String>,
 }
 
-/// Energy of one rank in one cycle, of one cycle, or of the whole experiment.
+/// Energy over one window, or over several: of one rank in one cycle, of one cycle, or of the whole experiment. Sums
+/// run over distinct sources.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnergyMetrics {
-    // The table of metrics (`crates/analysis/src/metrics`) describes each metric.
+    // These comments are for users of the library. In the API's description the table of metrics
+    // (`crates/analysis/src/metrics`) replaces those of the metrics.
+    /// Energy of GPUs, CPU packages and memory in joules: `gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`. A part
+    /// without any source, memory of unknown energy, and an unknown share of known packages are left out. `None` if a
+    /// GPU, or a package that has a source, is unknown, or if no part is known.
     pub total_energy_j: Option<f64>,
+    /// Half-width of `total_energy_j` in joules: those of its parts, added. `None` if one of them is unknown.
     pub total_energy_uncertainty_j: Option<f64>,
+    /// Energy of the GPUs in joules, whole boards. `None` without a GPU, or if one of them is unknown.
     pub gpu_energy_j: Option<f64>,
+    /// Half-width of `gpu_energy_j` in joules: those of the GPUs, added.
     pub gpu_energy_uncertainty_j: Option<f64>,
+    /// The given processes' share of `host_cpu_energy_j`, by CPU time, in joules. Over the whole host it equals
+    /// `host_cpu_energy_j`. `None` if that or the share is unknown.
     pub cpu_energy_j: Option<f64>,
+    /// Half-width of `cpu_energy_j` in joules: the same share of that of `host_cpu_energy_j`. The error of the split is
+    /// not included.
     pub cpu_energy_uncertainty_j: Option<f64>,
+    /// The given processes' share of `host_dram_energy_j`, by CPU time, in joules. Over the whole host it equals
+    /// `host_dram_energy_j`. `None` if that or the share is unknown.
     pub dram_energy_j: Option<f64>,
+    /// Half-width of `dram_energy_j` in joules: the same share of that of `host_dram_energy_j`.
     pub dram_energy_uncertainty_j: Option<f64>,
+    /// Energy of all CPU packages of the host in joules, or its estimate. `None` without a source, or if one package is
+    /// unknown.
     pub host_cpu_energy_j: Option<f64>,
+    /// Half-width of `host_cpu_energy_j` in joules: those of the packages, added.
     pub host_cpu_energy_uncertainty_j: Option<f64>,
+    /// Energy of the host's memory in joules. `None` without a source, or if one memory zone is unknown.
     pub host_dram_energy_j: Option<f64>,
+    /// Half-width of `host_dram_energy_j` in joules: those of the memory zones, added.
     pub host_dram_energy_uncertainty_j: Option<f64>,
+    /// Energy in joules that the idle packages would have used in the same time. The meter leaves it `None`; the
+    /// service computes it from a baseline.
     pub host_idle_energy_j: Option<f64>,
+    /// Part of `host_cpu_energy_j` in joules that no tracked process caused. `None` if that energy or the host's CPU
+    /// time is unknown.
     pub host_other_energy_j: Option<f64>,
+    /// `gpu_energy_j` / `duration_sec`, in watts.
     pub gpu_power_w: Option<f64>,
+    /// `cpu_energy_j` / `duration_sec`, in watts.
     pub cpu_power_w: Option<f64>,
+    /// Length of the window in seconds. `None` if it is not above 0.
     pub duration_sec: Option<f64>,
+    /// The given processes' share of the host's busy CPU time, from 0 to 1. `None` over the whole host, or if a process
+    /// was not tracked from the window's start or the host's CPU time is unknown.
     pub cpu_time_share: Option<f64>,
-    /// Idle power of the devices, and the energy above it. It is never subtracted from the figures above.
+    /// Idle power of the devices, and the energy above it. It is never subtracted from the figures above. Empty in
+    /// results of the meter alone.
     #[serde(default)]
     pub baselines: Vec<Baseline>,
-    /// Energy by phase, where the windows are long enough for the sources.
+    /// Energy by phase, where the windows are long enough for the sources. Empty in results of the meter alone.
     #[serde(default)]
     pub phases: Vec<PhaseEnergy>,
     /// Every source of energy, with its method and its uncertainty.
@@ -189,8 +224,8 @@ pub struct EnergyMetrics {
 
 impl EnergyMetrics {
     /// Returns the sum of the known energies of GPUs, packages and memory, in joules; `None` when none is known. It is
-    /// also `None` when the energy of the GPUs (`has_gpus`) is unknown, or that of packages which have a source: they
-    /// are most of the energy, and a total without them would mislead.
+    /// also `None` when the energy of the GPUs (`has_gpus`) is unknown, or that of the host's packages although they
+    /// have a source: these are most of the energy, and a total without them would mislead.
     pub fn sum_of_parts_j(&self, has_gpus: bool) -> Option<f64> {
         let lacks_gpus = has_gpus && self.gpu_energy_j.is_none();
         let has_packages = self.sources.iter().any(|source| source.domain == EnergyDomain::Package);

@@ -6,8 +6,8 @@
 use joulemark_meter::{EnergyOptions, open};
 
 fn main() {
-    let opened = open(&EnergyOptions::default());
-    for finding in &opened.devices.findings {
+    let found = open(&EnergyOptions::default());
+    for finding in &found.devices.findings {
         let state = if finding.works { "works" } else { "does not work" };
         println!("{} ({}): {state}", finding.subject, finding.source.as_str());
         println!("    {}", finding.detail);
@@ -16,16 +16,16 @@ fn main() {
         }
     }
 
-    let cpu = &opened.devices.cpu;
+    let cpu = &found.devices.cpu;
     let model = cpu.model.as_deref().unwrap_or("unknown model");
     println!("\nCPU: {model}, {} logical CPUs", cpu.logical_cpus);
     let packages = cpu
         .energy_source
-        .map_or("unknown, no source works", |source| source.as_str());
+        .map_or("nothing, no source works", |source| source.as_str());
     println!("CPU packages are read by: {packages}");
     let cpu_time = cpu
         .cpu_time_source
         .as_deref()
-        .unwrap_or("unknown: the host's energy cannot be split");
-    println!("CPU time, which the host's energy is split by: {cpu_time}");
+        .unwrap_or("nothing, the host's energy cannot be split");
+    println!("The host's energy is split by the CPU time of: {cpu_time}");
 }

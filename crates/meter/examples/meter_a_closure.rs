@@ -1,5 +1,6 @@
 //! Measures the energy of a closure that computes for two seconds, and prints each source's energy with its uncertainty
-//! and confidence. An unknown figure is printed as unknown with the reason, never as 0.
+//! and confidence. An unknown figure is printed as unknown with the reason, never as 0. Two seconds are enough for RAPL
+//! and for fast energy counters of GPUs; the README's "Length of a window" has the others.
 //!
 //!     cargo run -p joulemark-meter --example meter_a_closure
 
@@ -9,17 +10,17 @@ const COMPUTES_FOR_SEC: f64 = 2.0;
 
 fn main() -> std::io::Result<()> {
     let meter = HostMeter::start(open(&EnergyOptions::default()))?;
-    let metered = meter.measure(count_primes);
+    let measured = meter.measure(count_primes);
 
-    println!("{} primes in {:.3} s", metered.value, metered.window.duration_sec());
-    for source in &metered.energy.sources {
+    println!("{} primes in {:.3} s", measured.value, measured.window.duration_sec());
+    for source in &measured.energy.sources {
         println!("\n{}", described(source));
     }
-    if metered.energy.sources.is_empty() {
-        println!("\nunknown: no source works here; the example list_sources says why");
+    if measured.energy.sources.is_empty() {
+        println!("\nunknown: no source works here; the example list_sources prints the reasons");
     }
 
-    let energy = &metered.energy;
+    let energy = &measured.energy;
     println!();
     for (name, energy_j, domain) in [
         ("GPUs", energy.gpu_energy_j, EnergyDomain::Gpu),
@@ -29,13 +30,13 @@ fn main() -> std::io::Result<()> {
         let is_read = energy.sources.iter().any(|source| source.domain == domain);
         match energy_j {
             Some(energy_j) => println!("{name}: {energy_j:.3} J"),
-            None if is_read => println!("{name}: unknown, as one of its sources above is"),
-            None => println!("{name}: unknown, no source reads it here"),
+            None if is_read => println!("{name}: unknown, because one of its sources above is"),
+            None => println!("{name}: unknown, because there is no source"),
         }
     }
     match energy.total_energy_j {
-        Some(energy_j) => println!("together, without what is unknown: {energy_j:.3} J"),
-        None => println!("together: unknown, as too much of it is"),
+        Some(energy_j) => println!("total of what is known: {energy_j:.3} J"),
+        None => println!("total: unknown, because a GPU or a package could not be read"),
     }
     for finding in meter.devices().findings.iter().filter(|finding| !finding.works) {
         println!("not read: {}: {}", finding.subject, finding.detail);

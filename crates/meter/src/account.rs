@@ -1,7 +1,7 @@
-//! Computes the energy of one experiment, or of the whole host, from a timeline.
+//! Computes the energy of some GPUs and processes, or of the whole host, from a timeline.
 //!
-//! Selects the GPUs, splits what processes share on the host, and sums. Pure. It does not know how many experiments
-//! there are: each share is computed from CPU time, so that the shares together never exceed the host's energy.
+//! Selects the GPUs, splits what processes share on the host, and sums. Pure. Each share is computed from CPU time, so
+//! that the shares of all processes together never exceed the host's energy.
 
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
@@ -15,8 +15,10 @@ use joulemark_measurement::{
 /// Returns the energy over `window` of the given GPUs, and the given processes' share of the energy of the host's CPU
 /// packages and memory.
 ///
-/// Pure: reads only the timeline. `devices` gives the reason why a GPU is not read. An unknown figure is `None`, with
-/// the reason in the `note` of its source, never 0.
+/// Pure: reads only the timeline. `devices` gives the reason why a GPU is not read. An unknown figure is `None`, never
+/// 0. The `note` of a [`SourceReading`] states why its energy is `None`. For a sum, look at the readings of its
+/// sources. The share of the processes (`cpu_time_share`, `cpu_energy_j`, `dram_energy_j`) is `None` if a process was
+/// not tracked from before the window, if `pids` is empty, or if the host's CPU time is unknown.
 ///
 /// # Examples
 ///

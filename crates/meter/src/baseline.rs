@@ -1,10 +1,10 @@
-//! The bare idle baseline: the power that every source shows while the host is idle, read from past samples.
+//! The idle baseline: the power that every source shows while the host is idle, read from past samples.
 //!
 //! Owns the definition of an idle host and the age up to which a baseline is used. Pure: nothing waits for a baseline,
-//! and no extra measurement is made for it. Leaves experiments to the caller, who gives the time since which none has
-//! run.
+//! and no extra measurement is made for it. Leaves to the caller what runs on the host: it gives the time since which
+//! nothing has run.
 
-pub mod bare_baselines;
+pub mod idle_baselines;
 
 use super::environment::Surroundings;
 use super::estimation::series::Span;
@@ -29,8 +29,8 @@ const COOLING_AT_REST_C: u32 = 2;
 
 /// The reason why no idle baseline can be read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Unrest {
-    /// No experiment has run for this many seconds, fewer than the shortest window needs.
+pub enum NotIdle {
+    /// Nothing has run for this many seconds, fewer than the shortest window needs.
     #[error("the host must be idle for {SHORTEST_SEC} s before the run and was idle for {:.0} s", .0.floor().max(0.0))]
     TooShort(f64),
     /// This share of the host's CPUs was busy, from 0 to 1.
@@ -54,20 +54,20 @@ pub enum Unrest {
 /// which the host was idle. The window begins at `quiet_since` or later.
 ///
 /// # Errors
-/// Returns the [`Unrest`] of the shortest window tried when the host was not idle in any.
-pub fn idle_powers(surroundings: Surroundings<'_>, quiet_since: Monotonic) -> Result<Vec<IdlePower>, Unrest> {
+/// Returns the [`NotIdle`] of the shortest window tried when the host was not idle in any.
+pub fn idle_powers(surroundings: Surroundings<'_>, quiet_since: Monotonic) -> Result<Vec<IdlePower>, NotIdle> {
     let Surroundings {
         timeline,
         telemetry,
         logical_cpus,
     } = surroundings;
-    let end = sampled_until(timeline).ok_or(Unrest::NoReading)?;
+    let end = sampled_until(timeline).ok_or(NotIdle::NoReading)?;
     let quiet_sec = end.sec_since(quiet_since);
-    let mut reason = Unrest::TooShort(quiet_sec.max(0.0));
+    let mut reason = NotIdle::TooShort(quiet_sec.max(0.0));
     for length_sec in STRETCHES_SEC.into_iter().filter(|length_sec| *length_sec <= quiet_sec) {
         let start = Monotonic::from_sec(end.as_sec() - length_sec);
         let span = Span { start, end };
-        match unrest(timeline, telemetry, span, logical_cpus) {
+        match why_not_idle(timeline, telemetry, span, logical_cpus) {
             Some(why) => reason = why,
             None => {
                 let window = Window {
@@ -76,7 +76,7 @@ pub fn idle_powers(surroundings: Surroundings<'_>, quiet_since: Monotonic) -> Re
                 };
                 let powers = idle_powers_over(timeline, &window);
                 return if powers.is_empty() {
-                    Err(Unrest::NoReading)
+                    Err(NotIdle::NoReading)
                 } else {
                     Ok(powers)
                 };
@@ -109,13 +109,13 @@ fn sampled_until(timeline: &Timeline) -> Option<Monotonic> {
 }
 
 /// Returns the reason why the host was not idle over `span`; `None` when it was.
-fn unrest(timeline: &Timeline, telemetry: &TelemetryLog, span: Span, logical_cpus: u32) -> Option<Unrest> {
+fn why_not_idle(timeline: &Timeline, telemetry: &TelemetryLog, span: Span, logical_cpus: u32) -> Option<NotIdle> {
     match timeline.host_cpu().rate_between(span.start, span.end) {
-        None => return Some(Unrest::CpuUnknown),
+        None => return Some(NotIdle::CpuUnknown),
         Some(busy_cpus) => {
             let share = busy_cpus / f64::from(logical_cpus.max(1));
             if share > BUSY_SHARE_AT_REST {
-                return Some(Unrest::CpuBusy(share));
+                return Some(NotIdle::CpuBusy(share));
             }
         }
     }
@@ -125,7 +125,7 @@ fn unrest(timeline: &Timeline, telemetry: &TelemetryLog, span: Span, logical_cpu
             .iter()
             .any(|(sample, _)| sample.fast.utilisation_percent.is_some_and(|percent| percent > 0))
         {
-            return Some(Unrest::GpuBusy(gpu.id.index));
+            return Some(NotIdle::GpuBusy(gpu.id.index));
         }
         let mut temperatures = samples.iter().filter_map(|(sample, _)| sample.slow.temperature_c);
         let first = temperatures.next();
@@ -133,7 +133,7 @@ fn unrest(timeline: &Timeline, telemetry: &TelemetryLog, span: Span, logical_cpu
             .zip(temperatures.next_back())
             .map_or(0, |(first, last)| first.saturating_sub(last));
         if cooled_c > COOLING_AT_REST_C {
-            return Some(Unrest::GpuCooling(gpu.id.index));
+            return Some(NotIdle::GpuCooling(gpu.id.index));
         }
     }
     None

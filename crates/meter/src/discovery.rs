@@ -12,10 +12,10 @@ use super::source::tdp::{CpuInfo, TdpSource};
 use super::source::{CpuDevice, Devices, EnergySource, Finding, SourceDescription};
 use joulemark_measurement::{EnergyDomain, EnergySourceKind};
 
-/// The places in which sources are looked for, and the sampling interval.
+/// The places in which sources are looked for, the sampling interval, and whether packages may be estimated.
 ///
 /// Every root is a parameter, so that a test can use a folder. The default is a real host: `/sys`, `/proc`, the usual
-/// names of the NVML library, and 10 samples per second.
+/// names of the NVML library, 10 samples per second, and an estimate of the packages where RAPL cannot be read.
 #[derive(Clone, Debug)]
 pub struct EnergyOptions {
     /// The root of the powercap tree.
@@ -31,6 +31,9 @@ pub struct EnergyOptions {
     pub cgroup_root: PathBuf,
     /// The interval between two regular samples of every source, at least 5 ms.
     pub sample_interval: Duration,
+    /// Whether the CPU packages are estimated where no counter of theirs can be read. Without the estimate their energy
+    /// is then `None`.
+    pub estimate: bool,
 }
 
 impl Default for EnergyOptions {
@@ -42,15 +45,16 @@ impl Default for EnergyOptions {
             proc_root: PathBuf::from("/proc"),
             cgroup_root: PathBuf::from("/sys/fs/cgroup"),
             sample_interval: Duration::from_millis(100),
+            estimate: true,
         }
     }
 }
 
 /// The sources that were found, ready for [`HostMeter::start`](crate::HostMeter::start).
-pub struct Opened {
-    /// The sources to sample. Sources may be added or removed before the meter starts.
+pub struct FoundSources {
+    /// The readers of the sources to sample. Readers may be added or removed before the meter starts.
     pub sources: Vec<Box<dyn EnergySource>>,
-    /// The host's devices, and a finding for every source that was looked for.
+    /// The host's devices, and a finding for everything that was looked for.
     pub devices: Devices,
     /// The clock by which the host's energy is split; `None` where the host's CPU time cannot be read.
     pub host_cpu_clock: Option<HostCpuClock>,
@@ -60,22 +64,28 @@ pub struct Opened {
 
 /// Opens every energy source of this host.
 ///
-/// Never fails: on a host without any source all energies are `None`, and the findings give the reasons. GPUs are read
-/// through NVML. CPU packages and memory are read through perf_event, else through powercap; else the packages are
-/// estimated.
+/// Never fails: a source that does not work has a finding with the reason. GPUs are read through NVML. CPU packages and
+/// memory are read through perf_event, else through powercap. Where neither gives the packages, they are estimated from
+/// nameplate power and CPU load, so that a host without any sensor has a `total_energy_j` too. An estimate has
+/// [`EnergyMethod::Estimate`](crate::EnergyMethod::Estimate) as its `method`, and
+/// [`Devices::cpu`]`.energy_source` is [`EnergySourceKind::TdpEstimate`]. [`EnergyOptions::estimate`] leaves it out;
+/// the energy of the packages is then `None`.
+///
+/// Blocks for milliseconds, or while the NVIDIA driver wakes its boards: one or two seconds for each board without
+/// persistence mode. A driver that hangs is given up after 30 s.
 ///
 /// # Examples
 ///
 /// ```
 /// use joulemark_meter::{EnergyOptions, open};
 ///
-/// let opened = open(&EnergyOptions::default());
-/// for finding in &opened.devices.findings {
+/// let found = open(&EnergyOptions::default());
+/// for finding in &found.devices.findings {
 ///     let state = if finding.works { "works" } else { "does not work" };
 ///     println!("{} {state}: {}", finding.subject, finding.detail);
 /// }
 /// ```
-pub fn open(options: &EnergyOptions) -> Opened {
+pub fn open(options: &EnergyOptions) -> FoundSources {
     let mut sources: Vec<Box<dyn EnergySource>> = Vec::new();
     let (nvml, gpus, mut findings) = NvmlSource::open(options.nvml_library.as_deref());
     sources.extend(nvml.into_iter().map(|board| Box::new(board) as Box<dyn EnergySource>));
@@ -89,7 +99,7 @@ pub fn open(options: &EnergyOptions) -> Opened {
 
     let host_cpu_clock = HostCpuClock::open(&options.proc_root, &options.cgroup_root);
     let mut energy_source = rapl_kind;
-    if rapl_kind.is_none() {
+    if rapl_kind.is_none() && options.estimate {
         let estimate = host_cpu_clock
             .as_ref()
             .map_err(ToString::to_string)
@@ -117,7 +127,7 @@ pub fn open(options: &EnergyOptions) -> Opened {
         cpu_time_source: host_cpu_clock.as_ref().ok().map(HostCpuClock::describe),
         live_power_w: None,
     };
-    Opened {
+    FoundSources {
         sources,
         devices: Devices { gpus, cpu, findings },
         host_cpu_clock: host_cpu_clock.ok(),
@@ -201,6 +211,7 @@ mod tests {
             proc_root,
             cgroup_root: root.path().join("cgroup"),
             sample_interval: Duration::from_millis(10),
+            estimate: true,
         }
     }
 
@@ -214,12 +225,12 @@ mod tests {
     #[test]
     fn without_rapl_the_estimate_takes_over_and_the_reason_is_reported() {
         let root = tempfile::tempdir().expect("a folder");
-        let opened = open(&options(&root));
-        assert_eq!(opened.devices.cpu.energy_source, Some(EnergySourceKind::TdpEstimate));
-        assert!(opened.devices.cpu.rapl_problem.expect("a reason").contains("Fix:"));
-        assert_eq!(opened.sources.len(), 1);
+        let found = open(&options(&root));
+        assert_eq!(found.devices.cpu.energy_source, Some(EnergySourceKind::TdpEstimate));
+        assert!(found.devices.cpu.rapl_problem.expect("a reason").contains("Fix:"));
+        assert_eq!(found.sources.len(), 1);
         assert!(
-            opened
+            found
                 .devices
                 .findings
                 .iter()
@@ -228,15 +239,27 @@ mod tests {
     }
 
     #[test]
+    fn the_estimate_can_be_left_out() {
+        let root = tempfile::tempdir().expect("a folder");
+        let found = open(&EnergyOptions {
+            estimate: false,
+            ..options(&root)
+        });
+        assert!(found.sources.is_empty());
+        assert_eq!(found.devices.cpu.energy_source, None);
+        assert!(found.devices.cpu.rapl_problem.is_some(), "the reason is still reported");
+    }
+
+    #[test]
     fn with_a_package_counter_there_is_no_estimate() {
         let root = tempfile::tempdir().expect("a folder");
         let options = options(&root);
         zone(&options, "intel-rapl:0", "package-0");
-        let opened = open(&options);
-        assert_eq!(opened.devices.cpu.energy_source, Some(EnergySourceKind::RaplPowercap));
-        assert_eq!(opened.devices.cpu.rapl_problem, None);
+        let found = open(&options);
+        assert_eq!(found.devices.cpu.energy_source, Some(EnergySourceKind::RaplPowercap));
+        assert_eq!(found.devices.cpu.rapl_problem, None);
         assert!(
-            !opened
+            !found
                 .devices
                 .findings
                 .iter()
@@ -249,11 +272,11 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let options = options(&root);
         zone(&options, "intel-rapl:1", "psys");
-        let opened = open(&options);
-        assert_eq!(opened.devices.cpu.energy_source, Some(EnergySourceKind::TdpEstimate));
-        assert_eq!(opened.sources.len(), 2);
+        let found = open(&options);
+        assert_eq!(found.devices.cpu.energy_source, Some(EnergySourceKind::TdpEstimate));
+        assert_eq!(found.sources.len(), 2);
         assert_eq!(
-            opened.devices.cpu.rapl_problem.as_deref(),
+            found.devices.cpu.rapl_problem.as_deref(),
             Some("the RAPL tree has no package zone")
         );
     }
@@ -265,8 +288,8 @@ mod tests {
             proc_root: root.path().join("none"),
             ..options(&root)
         };
-        let opened = open(&options);
-        assert!(opened.sources.is_empty());
-        assert!(opened.devices.findings.iter().all(|finding| !finding.works));
+        let found = open(&options);
+        assert!(found.sources.is_empty());
+        assert!(found.devices.findings.iter().all(|finding| !finding.works));
     }
 }

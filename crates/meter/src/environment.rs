@@ -1,9 +1,8 @@
-//! Finds what disturbed an experiment's devices while it was measured: other processes on its GPUs or the host's CPUs,
-//! lowered clocks, temperature, and settings that cost energy. Pure functions of the meter's log and the cycles'
-//! windows.
+//! Finds what disturbed the measured devices: other processes on the GPUs or the host's CPUs, lowered clocks,
+//! temperature, and settings that cost energy. Pure functions of the meter's log and the windows.
 //!
-//! Owns the thresholds and the texts: one warning for each kind and device, with the worst cycle and the numbers of the
-//! other cycles. Does not know how the log is filled or what the experiment computes.
+//! Owns the thresholds and the texts: one warning for each kind and device, with the worst window and the numbers of the
+//! other windows, which the messages call cycles. Does not know how the log is filled or what is computed.
 
 mod cpu_load;
 mod gpu;

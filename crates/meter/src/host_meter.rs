@@ -31,7 +31,7 @@ use sweep_counts::SweepCounts;
 
 use super::account::{account, account_host_and_its_gpus};
 use super::cpu_time::{CgroupCpuClock, CpuTimeError, HostCpuClock};
-use super::discovery::Opened;
+use super::discovery::FoundSources;
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
 use super::estimation::track::Track;
@@ -53,10 +53,15 @@ const SLOW_CHECK: Duration = Duration::from_millis(10);
 /// Maximum number of sweeps that retry a source which failed at a window's end.
 const CATCH_UP_EDGES: u32 = 3;
 
-/// A handle to the one meter of a host, whose thread samples every source into a timeline.
+/// A handle to the meter of a host, whose threads sample every source into a timeline.
 ///
-/// Clones share the meter. The thread ends, and is joined, when the last handle is dropped. One meter serves any number
-/// of windows, which may overlap.
+/// One meter serves any number of windows, which may overlap and lie up to two hours back. Clones share the meter and
+/// can be used on any thread. A second meter, in the same process or another one, works too and reads each counter once
+/// more.
+///
+/// The meter has a thread that reads, one that watches it, and one more for each source whose driver is slow or hangs.
+/// They end when the last handle is dropped. The drop blocks until they have ended, for at most 0.3 s: a thread in a
+/// driver call that hangs is left to the end of the process.
 #[derive(Clone)]
 pub struct HostMeter(Arc<Inner>);
 
@@ -69,25 +74,26 @@ struct Inner {
     host_cpus: u32,
     /// Functions that return the board of a MIG slice, one for each source of GPUs.
     boards_of_slices: Vec<BoardOfSlice>,
-    /// Number of callers that hold an [`Attention`].
-    attending: Arc<AtomicUsize>,
+    /// Number of callers that hold a [`FastPolling`].
+    fast_pollers: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
     pool: Arc<ReaderPool>,
     watcher: Option<JoinHandle<()>>,
 }
 
-/// A guard during which boards without an energy counter are polled at each refresh of their sensor.
-pub struct Attention(Arc<AtomicUsize>);
+/// A guard. While you hold it, GPUs without an energy counter are polled at each refresh of their sensor.
+pub struct FastPolling(Arc<AtomicUsize>);
 
-impl Drop for Attention {
+impl Drop for FastPolling {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl HostMeter {
-    /// Starts the meter's thread. Returns once every source was read for the first time, so that no window begins
-    /// before the first sample.
+    /// Starts the meter's threads. Returns once the sources were read for the first time, so that no window begins
+    /// before their first sample. It does not wait for a source whose driver hangs: such a source is read on a thread
+    /// of its own, and its energy is `None` for windows that begin before its first sample.
     ///
     /// # Examples
     ///
@@ -101,8 +107,8 @@ impl HostMeter {
     ///
     /// # Errors
     /// Returns an error when the operating system cannot start a thread.
-    pub fn start(opened: Opened) -> io::Result<Self> {
-        let Opened {
+    pub fn start(opened: FoundSources) -> io::Result<Self> {
+        let FoundSources {
             sources,
             devices,
             host_cpu_clock,
@@ -127,12 +133,12 @@ impl HostMeter {
         let (edges, requests) = mpsc::channel();
         let (telemetry, units) = telemetry::open(sources, interval);
         let sweep_counts = SweepCounts::default();
-        let attending = Arc::new(AtomicUsize::new(0));
+        let fast_pollers = Arc::new(AtomicUsize::new(0));
         let pool = ReaderPool::new(
             units,
             Arc::clone(&timeline),
             (CpuTimes::new(host_cpu_clock), interval),
-            (sweep_counts.clone(), Arc::clone(&attending)),
+            (sweep_counts.clone(), Arc::clone(&fast_pollers)),
             requests,
             sampler::read_together,
         );
@@ -144,7 +150,7 @@ impl HostMeter {
             devices,
             host_cpus,
             boards_of_slices,
-            attending,
+            fast_pollers,
             edges: Some(edges),
             pool,
             watcher: Some(watcher),
@@ -153,10 +159,13 @@ impl HostMeter {
         Ok(meter)
     }
 
-    /// Reads every source now, in addition to the regular samples, and returns the time at which that was done. It is
-    /// an edge of a window, with samples right before it.
+    /// Reads every source now, in addition to the regular samples, and returns the time right after that: the start or
+    /// the end of a window.
     ///
-    /// Blocks for one sweep, typically less than 10 ms. In an async runtime, call it on a thread that may block.
+    /// Blocks for one sweep: typically less than 10 ms, and about 25 ms at the first edge while the refresh period of
+    /// RAPL is learnt. When the meter's thread does not answer within 5 s, it logs an error through `tracing` and
+    /// returns the time without samples; the energy of windows from then on may be `None`. In an async runtime, call it
+    /// on a thread that may block.
     ///
     /// # Examples
     ///
@@ -179,16 +188,21 @@ impl HostMeter {
         Monotonic::now()
     }
 
-    /// Returns a guard to hold from before a window begins until the window was read. Boards without an energy counter
-    /// are then polled more often, which reduces the uncertainty of their energy.
-    #[must_use = "attention ends when it is dropped"]
-    pub fn attend(&self) -> Attention {
-        self.0.attending.fetch_add(1, Ordering::Relaxed);
-        Attention(Arc::clone(&self.0.attending))
+    /// Returns a guard. While you hold it, GPUs without an energy counter are polled more often, which reduces the
+    /// uncertainty of their energy. Take it 0.5 s before the window; drop it after [`read`](Self::read). Other sources
+    /// are not affected. [`measure`](Self::measure) does this itself.
+    #[must_use = "GPUs are polled more often only until the guard is dropped"]
+    pub fn poll_faster(&self) -> FastPolling {
+        self.0.fast_pollers.fetch_add(1, Ordering::Relaxed);
+        FastPolling(Arc::clone(&self.0.fast_pollers))
     }
 
-    /// Tracks the CPU time of process `pid` and of everything that it starts from now on. Call it right after the
-    /// spawn.
+    /// Tracks the CPU time of process `pid`, of its present descendants, and of everything that they start from now on.
+    ///
+    /// A window has a share for this process only if it begins after this call. Call it right after the spawn, or use
+    /// [`track_from_its_start`](Self::track_from_its_start). Several processes can be tracked at the same time. A
+    /// descendant of a tracked process must not be tracked itself: its CPU time would count twice. Tracking ends when
+    /// the process ends.
     ///
     /// # Errors
     /// Returns an error when there is no such process, or when its CPU time cannot be read.
@@ -203,7 +217,7 @@ impl HostMeter {
     ///
     /// # Errors
     /// Returns an error when the cgroup was removed.
-    pub fn track_group(&self, pid: u32, group: CgroupCpuClock) -> Result<(), CpuTimeError> {
+    pub fn track_cgroup(&self, pid: u32, group: CgroupCpuClock) -> Result<(), CpuTimeError> {
         let cpu_sec = group.used_sec()?;
         // The same lock order as in a sweep, which forgets cgroups that the timeline does not track.
         let mut cpu_times = self.cpu_times();
@@ -212,9 +226,10 @@ impl HostMeter {
         Ok(())
     }
 
-    /// Returns a tracked process and its living descendants, which may be found on its GPUs. Empty for a cgroup.
-    pub fn family(&self, pid: u32) -> Vec<u32> {
-        self.cpu_times().family(pid)
+    /// Returns the ids of a tracked process and of its living descendants. Empty for a process that is not tracked, and
+    /// for a cgroup.
+    pub fn process_tree(&self, pid: u32) -> Vec<u32> {
+        self.cpu_times().process_tree(pid)
     }
 
     /// Locks the clocks of CPU time.
@@ -245,8 +260,9 @@ impl HostMeter {
         lock(&self.0.timeline).last_sweep()
     }
 
-    /// Waits until the sources have shown the energy used up to now, so that reading windows that have ended does not
-    /// wait.
+    /// Waits until the sources have shown the energy used up to now. Reading a window that has ended by then does not
+    /// wait. Call it once before reading many windows that have ended. For a single window [`read`](Self::read) and
+    /// [`read_host`](Self::read_host) wait themselves.
     pub fn settle(&self) {
         let now = Monotonic::now().as_sec();
         self.catch_up(&Window {
@@ -259,15 +275,16 @@ impl HostMeter {
     /// [`account`](crate::account()) does. The processes must have been tracked since before the window, see
     /// [`track`](Self::track).
     ///
-    /// Takes an edge when the window is newer than the last sample, and waits for the refresh that shows the window's
-    /// end: up to 0.2 s for a GPU's counter, 0.5 s for power averaged over 1 s.
+    /// Takes an edge when the window is newer than the last sample, and blocks until the readings show the window's
+    /// end: 0.2 s after it for a GPU's counter, 0.7 s for power averaged over 1 s, 1.2 s for a counter that is late. A
+    /// window that is empty, inverted or ends in the future has no energy, and one in the future is not waited for.
     pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
         self.catch_up(window);
         account(&lock(&self.0.timeline), &self.0.devices, window, gpu_uuids, pids)
     }
 
     /// Returns the energy over `window` of the whole host with all its GPUs, whichever process caused it. Waits as
-    /// [`read`](Self::read) does.
+    /// [`read`](Self::read) does. `cpu_energy_j` and `dram_energy_j` are those of the host; `cpu_time_share` is `None`.
     ///
     /// # Examples
     ///
@@ -281,7 +298,9 @@ impl HostMeter {
     /// let window = Window { start_monotonic_sec: start.as_sec(), end_monotonic_sec: end.as_sec() };
     /// for source in meter.read_host(&window).sources {
     ///     match (source.energy_j, source.uncertainty_j) {
-    ///         (Some(energy_j), Some(off_j)) => println!("{energy_j:.3} J ± {off_j:.3} J, {:?}", source.confidence),
+    ///         (Some(energy_j), Some(half_width_j)) => {
+    ///             println!("{energy_j:.3} J ± {half_width_j:.3} J, {:?}", source.confidence);
+    ///         }
     ///         _ => println!("unknown: {}", source.note.unwrap_or_default()),
     ///     }
     /// }
@@ -292,7 +311,8 @@ impl HostMeter {
         account_host_and_its_gpus(&lock(&self.0.timeline), &self.0.devices, window)
     }
 
-    /// Returns the host's devices with the source and the present power of each.
+    /// Returns the host's devices with the interface and the present power of each, as last sampled, and the findings.
+    /// Reads no source.
     pub fn devices(&self) -> Devices {
         let mut devices = self.0.devices.clone();
         let timeline = lock(&self.0.timeline);

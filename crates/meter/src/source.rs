@@ -1,5 +1,5 @@
-//! Defines what an energy source is: a fixed list of what it reads, and one value or error for each at a time. Does not
-//! know windows, threads or experiments.
+//! Defines how sources are read: a reader has a fixed list of sources, and gives one value or error for each at a time.
+//! Does not know windows or threads.
 
 pub mod current_call;
 mod guest;
@@ -176,11 +176,18 @@ fn undecided_text(other: &str) -> String {
     )
 }
 
-/// A source of energy readings: a vendor's library, a kernel interface or a model.
+/// A reader of one or several sources: a vendor's library, a kernel interface or a model.
+///
+/// Implement it to meter another sensor. [`SourceId`] has no kind for sensors that this crate does not know: choose the
+/// existing [`EnergySourceKind`] and [`EnergyDomain`] that come closest, and a [`Place`] that no other source has. The
+/// kind decides on two figures: `Nvml` states an instrument accuracy of 5 %, and the RAPL kinds assume counter steps of
+/// 61 µJ. The domain decides what the sensor counts for: `Gpu`, `Package` and `Dram` are added to the total, `Psys`,
+/// `Core` and `Uncore` are not.
 ///
 /// # Examples
 ///
-/// Adds a platform counter of 10 W to the sources of the host:
+/// Adds a board's own counter, of 10 W, to the sources of the host. Of the existing kinds it chooses `RaplPowercap`,
+/// because its counter behaves like a RAPL counter. Results name that kind; the zone's path tells the two apart.
 ///
 /// ```
 /// use joulemark_meter::{
@@ -214,23 +221,24 @@ fn undecided_text(other: &str) -> String {
 ///     wraps: None,
 ///     note: None,
 /// }]);
-/// let mut opened = open(&EnergyOptions::default());
-/// opened.sources.push(Box::new(board));
-/// let meter = HostMeter::start(opened)?;
-/// let metered = meter.measure(|| std::thread::sleep(std::time::Duration::from_millis(100)));
-/// let board = metered.energy.sources.iter().find(|source| source.zone_path.as_deref() == Some("board:0"));
+/// let mut found = open(&EnergyOptions::default());
+/// found.sources.push(Box::new(board));
+/// let meter = HostMeter::start(found)?;
+/// let measured = meter.measure(|| std::thread::sleep(std::time::Duration::from_millis(100)));
+/// let board = measured.energy.sources.iter().find(|source| source.zone_path.as_deref() == Some("board:0"));
 /// assert!((board.unwrap().mean_power_w.unwrap() - 10.0).abs() < 0.1);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait EnergySource: Send {
-    /// Returns the descriptions of what this source reads. The list is constant.
+    /// Returns the descriptions of the sources that it reads. The list is constant.
     fn sources(&self) -> &[SourceDescription];
 
-    /// Reads everything. Returns one result for each of [`sources`](Self::sources), in the same order. A failure
-    /// affects only its own result.
+    /// Reads all sources. Returns one result for each of [`sources`](Self::sources), in the same order. A failure
+    /// affects only its own result. A call that takes longer than 0.1 s no longer delays other readers: they are then
+    /// read on another thread.
     fn sample(&mut self) -> Vec<Result<Value, PollError>>;
 
-    /// Reads only number `index` of them, as cheaply as possible. Power beside a counter may be left out.
+    /// Reads only source number `index`, as cheaply as possible. Power beside a counter may be left out.
     fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
         self.sample().swap_remove(index)
     }
@@ -242,18 +250,18 @@ pub trait EnergySource: Send {
     }
 
     /// Returns a handle that names the driver call in progress, for reports of a call that hangs; `None` when the
-    /// source does not name its calls.
+    /// reader does not name its calls.
     fn current_call(&self) -> Option<CurrentCall> {
         None
     }
 
     /// Returns the reader of its devices' clocks, temperature and processes, which is used on the same thread; `None`
-    /// for a source that shows only energy.
+    /// for a reader that shows only energy.
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
         None
     }
 
-    /// Returns a function that finds the board of a MIG slice on any thread; `None` for a source without GPUs.
+    /// Returns a function that finds the board of a MIG slice on any thread; `None` for a reader without GPUs.
     fn board_of_slice(&self) -> Option<BoardOfSlice> {
         None
     }
@@ -271,19 +279,21 @@ pub fn is_unidentified_gpu(uuid: &str) -> bool {
     uuid.starts_with(UNIDENTIFIED_GPU)
 }
 
-/// A source that was looked for: whether it works, or the reason why not and the fix.
+/// The result for an interface, a GPU or a zone that was looked for: whether it works, or the reason why not and the
+/// fix.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Finding {
-    /// The source.
+    /// Interface by which it is read.
     pub source: EnergySourceKind,
-    /// What it measures: a GPU, a zone, or the whole source.
+    /// What is read: a GPU, a zone, or the whole interface.
     pub subject: String,
     /// Whether it can be read on this host.
     pub works: bool,
     /// How it is read when it works; why it cannot be read otherwise.
     pub detail: String,
-    /// The exact next step for the operator; null when nothing needs to be done or nothing helps.
+    /// The next step for the person who runs the program: a command, a permission or a setting of the container. Null
+    /// when nothing needs to be done or nothing helps.
     pub fix: Option<String>,
 }
 
@@ -321,7 +331,8 @@ pub struct GpuDevice {
     pub lockable_clocks: Option<LockableClocks>,
     /// How its energy is obtained; null when it cannot be read.
     pub energy_method: Option<EnergyMethod>,
-    /// Mean power in watts between the last two samples; null when unknown.
+    /// Present power in watts: the last power that the board reported, else the mean rate of its energy counter over
+    /// 0.5 s. Boards that average power report it up to a second late. Null when unknown.
     pub live_power_w: Option<f64>,
     /// Why its energy cannot be read, now or ever; null while it can.
     pub problem: Option<String>,
@@ -357,7 +368,7 @@ pub struct LockableClocks {
 pub struct CpuDevice {
     /// CPU model as the kernel names it.
     pub model: Option<String>,
-    /// Number of logical CPUs that the server may use.
+    /// Number of logical CPUs that `/proc/cpuinfo` lists.
     pub logical_cpus: u32,
     /// Source of the packages' energy; null when there is none.
     pub energy_source: Option<EnergySourceKind>,
@@ -365,7 +376,8 @@ pub struct CpuDevice {
     pub rapl_problem: Option<String>,
     /// Source of the host's busy CPU time, by which the host's energy is split; null when it cannot be read.
     pub cpu_time_source: Option<String>,
-    /// Power of all packages in watts between the last two samples; null when unknown.
+    /// Present power of all packages together in watts: the mean rate of their counters over 0.5 s. Null when that of
+    /// one package is unknown.
     pub live_power_w: Option<f64>,
 }
 

@@ -1,6 +1,6 @@
 //! Splits the host's energy over process trees, interval by interval, by their CPU time while the power was drawn.
 //!
-//! With a split over whole windows, two experiments whose windows overlap could each be given the same idle time, and
+//! With a split over whole windows, two processes whose windows overlap could each be given the same idle time, and
 //! together more than the host used. Owns the intervals, which are the same for all windows. Pure.
 
 use super::attribution::cpu_shares;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use joulemark_measurement::IdlePower;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_meter::{BareBaselines, HostMeter};
+use joulemark_meter::{HostMeter, IdleBaselines};
 
 /// Time in seconds after a run for which devices cool and lower their clocks before the idle baseline begins.
 const SETTLE_SEC: f64 = 10.0;
@@ -17,7 +17,7 @@ pub struct IdleWatch(Arc<Mutex<IdleState>>);
 struct IdleState {
     /// `None` while an experiment runs.
     quiet_since: Option<Monotonic>,
-    baselines: BareBaselines,
+    baselines: IdleBaselines,
     why_none: String,
 }
 
@@ -33,7 +33,7 @@ impl IdleWatch {
     pub fn new(now: Monotonic) -> Self {
         Self(Arc::new(Mutex::new(IdleState {
             quiet_since: Some(now),
-            baselines: BareBaselines::default(),
+            baselines: IdleBaselines::default(),
             why_none: "the server has not been idle yet".to_owned(),
         })))
     }

@@ -177,7 +177,7 @@ impl Run {
         let engine = engine.map_err(|stop| (stop, Vec::new()))?;
         let for_workers = self.for_workers(&model).await.map_err(|stop| (stop, Vec::new()))?;
         // Makes the meter poll more often, until the windows have been read.
-        let _attention = self.context.resources.meter.attend();
+        let _fast_polling = self.context.resources.meter.poll_faster();
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
         let mut driven = Driven {

@@ -44,7 +44,7 @@ impl HostMemory {
 
     fn pids(&self, rank: usize) -> BTreeSet<u32> {
         let roots = self.roots.get(rank).map_or(&[][..], Vec::as_slice);
-        let families = roots.iter().flat_map(|root| self.meter.family(*root));
+        let families = roots.iter().flat_map(|root| self.meter.process_tree(*root));
         families.chain(roots.iter().copied()).collect()
     }
 }

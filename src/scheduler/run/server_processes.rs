@@ -58,14 +58,18 @@ impl Processes {
         } = self
             && let Some(clock) = &served.unit_cpu
         {
-            return meter.track_group(*unit, clock.clone());
+            return meter.track_cgroup(*unit, clock.clone());
         }
         self.followed().into_iter().try_for_each(|pid| meter.track(pid))
     }
 
     /// Returns the processes that may compute on GPUs now: the tracked ones with their descendants. Blocks on /proc.
     pub fn computing(&self, meter: &HostMeter) -> Vec<u32> {
-        let mut computing: Vec<u32> = self.followed().iter().flat_map(|pid| meter.family(*pid)).collect();
+        let mut computing: Vec<u32> = self
+            .followed()
+            .iter()
+            .flat_map(|pid| meter.process_tree(*pid))
+            .collect();
         if let Self::Found { served, .. } = self {
             computing.extend(served.in_unit());
         }

@@ -77,6 +77,8 @@ mod tests {
             messages(&warnings).contains(&"cpu_power_w: cpu_energy_j is unknown"),
             "{warnings:?}"
         );
+        let no_total = "total_energy_j: host_cpu_energy_j is unknown, and without it the total would mislead";
+        assert!(messages(&warnings).contains(&no_total), "{warnings:?}");
     }
 
     #[test]

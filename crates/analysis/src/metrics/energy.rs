@@ -15,14 +15,14 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: Some(4),
-        about: "GPU + CPU + DRAM energy, joules; an unknown part is left out, with a warning.",
-        description: "`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`, in joules. A part that is null is left \
-            out, with a warning. Null where the energy of leased GPUs, or of CPU packages that have a source, is \
-            unknown.",
+        about: "GPU + CPU + DRAM energy, joules; unknown memory is left out, with a warning.",
+        description: "`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`, in joules. Memory of unknown energy, a part \
+            without any source, and an unknown share of the packages are left out, with a warning. Null if a leased \
+            GPU, or a CPU package that has a source, is unknown.",
         formula: Some("`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`"),
         source: "Computed from the figures of its formula.",
-        limits: "A part that is null is left out, with a warning. Power supplies, fans, disks and the mainboard \
-            are not included.",
+        limits: "Parts may be left out, with a warning: see the description. Power supplies, fans, disks and the \
+            mainboard are not included.",
         read: Read::Number(|figures| figures.energy.total_energy_j),
         beside: &[Beside::Spread],
         why_null: Some(no_total),
@@ -307,10 +307,13 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 fn no_total(known: &Known<'_>) -> Cow<'static, str> {
-    if known.spec.gpus.is_empty() || known.figures.energy.gpu_energy_j.is_some() {
-        "none of its parts is known".into()
-    } else {
+    let energy = &known.figures.energy;
+    if !known.spec.gpus.is_empty() && energy.gpu_energy_j.is_none() {
         "gpu_energy_j is unknown, and without it the total would mislead".into()
+    } else if energy.gpu_energy_j.is_some() || energy.dram_energy_j.is_some() {
+        "host_cpu_energy_j is unknown, and without it the total would mislead".into()
+    } else {
+        "none of its parts is known".into()
     }
 }
 

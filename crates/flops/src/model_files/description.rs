@@ -91,6 +91,8 @@ fn compared(walk: Walk, config: &Value, pickles: Option<Pickles>) -> Walk {
 
 /// Describes a model by the content of its `config.json`; `name` may contain its size.
 ///
+/// Never fails: the answer's `notes` name what is assumed or cannot be counted.
+///
 /// ```
 /// use joulemark_flops::model_files::describe_config;
 /// use joulemark_flops::{Logits, Question, RequestTokens};

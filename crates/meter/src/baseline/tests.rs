@@ -1,4 +1,4 @@
-use super::bare_baselines::BareBaselines;
+use super::idle_baselines::IdleBaselines;
 use super::*;
 use crate::source::{Place, SourceDescription, SourceId, Value};
 use crate::telemetry::{Fast, GpuId, GpuSample, Slow};
@@ -80,7 +80,7 @@ impl Host {
         Self::new().sampled(until, |_| 0.04, |_| 0, |_| 30)
     }
 
-    fn look(&self, quiet_since: f64) -> Result<Vec<IdlePower>, Unrest> {
+    fn look(&self, quiet_since: f64) -> Result<Vec<IdlePower>, NotIdle> {
         let Self { timeline, telemetry } = self;
         let surroundings = Surroundings {
             timeline,
@@ -122,9 +122,9 @@ fn an_idle_host_gives_the_power_of_every_source_that_counts_over_the_longest_str
 
 #[test]
 fn less_than_five_seconds_since_the_last_experiment_are_too_short() {
-    assert!(matches!(Host::idle(10.0).look(6.0), Err(Unrest::TooShort(sec)) if (sec - 4.0).abs() < 1e-6));
+    assert!(matches!(Host::idle(10.0).look(6.0), Err(NotIdle::TooShort(sec)) if (sec - 4.0).abs() < 1e-6));
     assert!(
-        matches!(Host::idle(10.0).look(11.0), Err(Unrest::TooShort(0.0))),
+        matches!(Host::idle(10.0).look(11.0), Err(NotIdle::TooShort(0.0))),
         "settling reaches into the future"
     );
 }
@@ -132,7 +132,7 @@ fn less_than_five_seconds_since_the_last_experiment_are_too_short() {
 #[test]
 fn a_busy_host_is_not_idle_but_a_shorter_window_after_its_load_is() {
     let host = Host::new().sampled(40.0, |_| 1.0, |_| 0, |_| 30);
-    assert!(matches!(host.look(0.0), Err(Unrest::CpuBusy(share)) if (share - 0.25).abs() < 0.01));
+    assert!(matches!(host.look(0.0), Err(NotIdle::CpuBusy(share)) if (share - 0.25).abs() < 0.01));
     let host = Host::new().sampled(40.0, |at| if at < 33.0 { 2.0 } else { 0.0 }, |_| 0, |_| 30);
     let powers = host.look(0.0).expect("rest");
     assert!((powers[0].window.duration_sec() - 5.0).abs() < 1e-6);
@@ -141,9 +141,9 @@ fn a_busy_host_is_not_idle_but_a_shorter_window_after_its_load_is() {
 #[test]
 fn a_gpu_in_use_or_still_cooling_is_not_idle() {
     let host = Host::new().sampled(40.0, |_| 0.0, |at| u32::from(at > 37.0), |_| 30);
-    assert_eq!(host.look(0.0), Err(Unrest::GpuBusy(0)));
+    assert_eq!(host.look(0.0), Err(NotIdle::GpuBusy(0)));
     let host = Host::new().sampled(40.0, |_| 0.0, |_| 0, |at| 70 - at as u32);
-    assert_eq!(host.look(0.0), Err(Unrest::GpuCooling(0)));
+    assert_eq!(host.look(0.0), Err(NotIdle::GpuCooling(0)));
     let host = Host::new().sampled(40.0, |_| 0.0, |_| 0, |at| 40 - (at / 10.0) as u32);
     assert!(host.look(0.0).is_ok(), "a degree in 10 s is the room, not the board");
 }
@@ -163,12 +163,12 @@ fn without_the_hosts_cpu_time_the_host_is_not_found_idle() {
         host.timeline.record(2, Ok(value), false);
         host.timeline.record(3, Ok(value), false);
     }
-    assert_eq!(host.look(0.0), Err(Unrest::CpuUnknown));
+    assert_eq!(host.look(0.0), Err(NotIdle::CpuUnknown));
 }
 
 #[test]
 fn a_baseline_is_used_for_an_hour_and_a_longer_one_replaces_it() {
-    let mut stored = BareBaselines::default();
+    let mut stored = IdleBaselines::default();
     assert!(stored.wants_more(10.0));
     stored.take(Host::idle(10.0).look(3.0).expect("rest"), 10.0);
     assert!(stored.wants_more(11.0), "5 s are not the longest stretch");

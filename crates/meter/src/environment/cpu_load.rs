@@ -1,4 +1,4 @@
-//! Warns when other programs used the host's CPUs while an experiment was measured.
+//! Warns when other programs used the host's CPUs in a window.
 
 use super::observation::{Observation, worst};
 use super::watched::{Surroundings, Watched};
@@ -26,7 +26,7 @@ pub fn check(surroundings: Surroundings<'_>, watched: &Watched) -> Option<Warnin
     Some(warning)
 }
 
-/// Returns what other programs used in one cycle; `None` when it is too little to report.
+/// Returns what other programs used in one window; `None` when it is too little to report.
 fn observe(surroundings: Surroundings<'_>, (cycle, window): &(u32, Window), whose: &str) -> Option<Observation> {
     let span = Span::from(window);
     let growth = surroundings.timeline.cpu_growth(span).ok()?;

@@ -20,7 +20,7 @@ type Held<'a> = (&'a GpuSample, f64);
 /// The severity of an observation, and its text.
 type Seen = (f64, String);
 
-/// Returns the warnings on one GPU over the measured cycles, at most one of each kind.
+/// Returns the warnings on one GPU over the windows, at most one of each kind.
 pub fn check(gpu: &GpuHistory, ours: &WatchedGpu, pids_are_ours: bool, cycles: &[(u32, Window)]) -> Vec<Warning> {
     let subject = format!("GPU {} ({})", gpu.id.index, gpu.id.uuid);
     let seen = |observe: &dyn Fn(&[Held<'_>]) -> Option<Seen>| -> Vec<Observation> {

@@ -1,19 +1,19 @@
-//! Combines the observations of single cycles into one warning. Pure.
+//! Combines the observations of single windows into one warning. Pure.
 
 use joulemark_measurement::{Warning, WarningCode};
 
-/// An observation in one cycle that is worth a warning.
+/// An observation in one window that is worth a warning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
-    /// Number of the cycle.
+    /// Number of the window, which the text calls a cycle.
     pub cycle: u32,
-    /// Severity in the check's unit. The warning shows the text of the cycle with the highest severity.
+    /// Severity in the check's unit. The warning shows the text of the window with the highest severity.
     pub weight: f64,
-    /// Text of the observation, without the cycle.
+    /// Text of the observation, without the window's number.
     pub words: String,
 }
 
-/// Returns one warning with the worst observation and the numbers of the other cycles; `None` when there is no
+/// Returns one warning with the worst observation and the numbers of the other windows; `None` when there is no
 /// observation. The message begins with `subject`, unless that is empty.
 pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> Option<Warning> {
     let worst = observations
@@ -39,7 +39,7 @@ pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> 
     })
 }
 
-/// Returns cycle numbers as text in which runs are joined: `0 to 3, 5`.
+/// Returns numbers of windows as text in which runs are joined: `0 to 3, 5`.
 fn listed(cycles: &[u32]) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for &cycle in cycles {

@@ -1,4 +1,4 @@
-//! The input of the checks: the GPUs and processes, the cycles, and the meter's log.
+//! The input of the checks: the GPUs and processes, the windows, and the meter's log.
 
 use crate::estimation::timeline::Timeline;
 use crate::telemetry::TelemetryLog;
@@ -13,14 +13,14 @@ pub struct WatchedGpu {
     pub pids: Vec<u32>,
 }
 
-/// The GPUs to check for disturbances, and the times of the measured cycles.
+/// The GPUs to check for disturbances, and the measured windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watched {
-    /// Number of each measured cycle, and its window from the first start to the last end.
+    /// The windows to check, each with the number that messages call its cycle.
     pub cycles: Vec<(u32, Window)>,
     /// The GPUs to check.
     pub gpus: Vec<WatchedGpu>,
-    /// Name of the measured work as warnings show it, such as `this server's experiments`.
+    /// Name of the measured work as warnings show it, such as `this command`.
     pub whose: &'static str,
 }
 

@@ -9,7 +9,7 @@ use super::track::Track;
 use crate::source::{PollError, SourceDescription, Value};
 use joulemark_measurement::clock::Monotonic;
 
-/// Seconds for which an ended process stays readable: a result is computed seconds after its worker ends.
+/// Seconds for which an ended process stays readable: its windows are read within seconds of its end.
 const KEEP_ENDED_SEC: f64 = 7200.0;
 
 /// The CPU time of one process.

@@ -14,7 +14,7 @@ use joulemark_measurement::clock::Monotonic;
 
 /// Interval at which descendants of tracked processes are searched. A search reads a file for each thread, which would
 /// cost more than a sweep. A process that starts and ends in between is counted through its parent.
-const BETWEEN_FAMILY_LOOKS: Duration = Duration::from_secs(1);
+const BETWEEN_SEARCHES: Duration = Duration::from_secs(1);
 
 /// The clock of the host, and the processes whose CPU time is tracked with their descendants.
 pub struct CpuTimes {
@@ -23,7 +23,7 @@ pub struct CpuTimes {
     /// Clocks of the processes that are tracked by their cgroup.
     cgroups: HashMap<u32, CgroupCpuClock>,
     /// Schedule of the search for descendants.
-    families: Periodic,
+    searches: Periodic,
 }
 
 impl CpuTimes {
@@ -33,7 +33,7 @@ impl CpuTimes {
             host,
             trees: HashMap::new(),
             cgroups: HashMap::new(),
-            families: Periodic::starting_now(),
+            searches: Periodic::starting_now(),
         }
     }
 
@@ -43,7 +43,7 @@ impl CpuTimes {
     }
 
     /// Returns a tracked process and its living descendants; empty when its tree is not tracked.
-    pub fn family(&mut self, pid: u32) -> Vec<u32> {
+    pub fn process_tree(&mut self, pid: u32) -> Vec<u32> {
         self.trees.get_mut(&pid).map_or_else(Vec::new, |tree| {
             tree.look_for_descendants();
             tree.pids()
@@ -55,7 +55,7 @@ impl CpuTimes {
         let tracked = lock(timeline).tracked();
         self.trees.retain(|pid, _| tracked.contains(pid));
         self.cgroups.retain(|pid, _| tracked.contains(pid));
-        let look = self.families.is_due(BETWEEN_FAMILY_LOOKS) || edge;
+        let look = self.searches.is_due(BETWEEN_SEARCHES) || edge;
         for pid in tracked {
             let cpu_sec = match self.cgroups.get(&pid) {
                 Some(cgroup) => cgroup.used_sec(),

@@ -45,8 +45,8 @@ pub struct ReaderPool {
     pub interval: Duration,
     /// Counts of sweeps.
     pub sweep_counts: SweepCounts,
-    /// Number of callers that hold an [`Attention`](super::Attention).
-    pub attending: Arc<AtomicUsize>,
+    /// Number of callers that hold a [`FastPolling`](super::FastPolling).
+    pub fast_pollers: Arc<AtomicUsize>,
     requests: Mutex<Receiver<Sender<()>>>,
     /// Callers that wait for a sweep.
     pub asking: Mutex<Vec<Sender<()>>>,
@@ -63,7 +63,7 @@ impl ReaderPool {
         units: Vec<Unit>,
         timeline: Arc<Mutex<Timeline>>,
         (cpu_times, interval): (CpuTimes, Duration),
-        (sweep_counts, attending): (SweepCounts, Arc<AtomicUsize>),
+        (sweep_counts, fast_pollers): (SweepCounts, Arc<AtomicUsize>),
         requests: Receiver<Sender<()>>,
         together: fn(Arc<Self>),
     ) -> Arc<Self> {
@@ -73,7 +73,7 @@ impl ReaderPool {
             cpu_times: Mutex::new(cpu_times),
             interval,
             sweep_counts,
-            attending,
+            fast_pollers,
             requests: Mutex::new(requests),
             asking: Mutex::default(),
             together,

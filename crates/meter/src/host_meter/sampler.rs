@@ -156,7 +156,7 @@ impl Sampler {
         self.read(&due, false)?;
         let pace = Pace {
             sweep: self.pool.interval,
-            attended: self.pool.attending.load(Ordering::Relaxed) > 0,
+            attended: self.pool.fast_pollers.load(Ordering::Relaxed) > 0,
         };
         let spent_sec = thread_cpu_sec() - before_sec;
         polls.after(&lock(&self.pool.timeline), pace, then, Monotonic::now(), spent_sec);

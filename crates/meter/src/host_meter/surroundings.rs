@@ -1,9 +1,9 @@
-//! Reports what the meter knows beside energy: devices over time, their present state, and what disturbed an
-//! experiment. Leaves what is read, and what is worth a warning, to other modules.
+//! Reports what the meter knows beside energy: devices over time, their present state, and what disturbed a
+//! measurement. Leaves what is read, and what is worth a warning, to other modules.
 
 use super::HostMeter;
 use super::lock::lock;
-use crate::baseline::{self, Unrest};
+use crate::baseline::{self, NotIdle};
 use crate::device_series::{of_gpu, of_zone};
 use crate::environment::{Surroundings, Watched, disturbances};
 use crate::estimation::series::Span;
@@ -81,8 +81,9 @@ impl HostMeter {
         gpu_uuids.iter().map(of).collect()
     }
 
-    /// Returns the warnings on everything that disturbed these GPUs and the host's CPUs in these cycles: other
-    /// processes, lowered clocks, temperature, and settings that cost energy.
+    /// Returns the warnings on everything that disturbed these GPUs and the host's CPUs in the windows of `watched`:
+    /// other processes, lowered clocks, temperature, and settings that cost energy. The messages number the windows as
+    /// cycles.
     pub fn disturbances(&self, watched: &Watched) -> Vec<Warning> {
         self.look(|surroundings| disturbances(surroundings, watched))
     }
@@ -91,13 +92,13 @@ impl HostMeter {
     /// was idle. The window begins at `quiet_since` or later. Reads no source.
     ///
     /// # Errors
-    /// Returns an [`Unrest`] when there is no such window.
-    pub fn idle_powers(&self, quiet_since: Monotonic) -> Result<Vec<IdlePower>, Unrest> {
+    /// Returns a [`NotIdle`] when there is no such window.
+    pub fn idle_powers(&self, quiet_since: Monotonic) -> Result<Vec<IdlePower>, NotIdle> {
         self.look(|surroundings| baseline::idle_powers(surroundings, quiet_since))
     }
 
-    /// Returns each source's power over `window`, without a check that the host was idle. May block like
-    /// [`edge`](Self::edge).
+    /// Returns each source's power over `window`, without a check that the host was idle. Blocks like
+    /// [`read`](Self::read).
     pub fn powers_over(&self, window: &Window) -> Vec<IdlePower> {
         self.catch_up(window);
         self.look(|surroundings| baseline::idle_powers_over(surroundings.timeline, window))

@@ -77,7 +77,7 @@ impl EnergySource for Package {
     }
 }
 
-fn opened(sources: Vec<Box<dyn EnergySource>>) -> Opened {
+fn opened(sources: Vec<Box<dyn EnergySource>>) -> FoundSources {
     let cpu = CpuDevice {
         model: None,
         logical_cpus: 2,
@@ -86,7 +86,7 @@ fn opened(sources: Vec<Box<dyn EnergySource>>) -> Opened {
         cpu_time_source: None,
         live_power_w: None,
     };
-    Opened {
+    FoundSources {
         sources,
         devices: Devices {
             gpus: Vec::new(),
@@ -177,14 +177,14 @@ fn a_group_has_the_share_that_its_clock_counts() {
         |usec: u32| std::fs::write(group.path().join("cpu.stat"), format!("usage_usec {usec}\n")).expect("a file");
     count(1_000_000);
     let clock = crate::CgroupCpuClock::open(group.path()).expect("a clock");
-    meter.track_group(u32::MAX, clock).expect("it counts");
+    meter.track_cgroup(u32::MAX, clock).expect("it counts");
     let start = meter.edge();
     count(1_002_000);
     std::thread::sleep(Duration::from_millis(100));
     let window = between(start, meter.edge());
     let share = meter.read(&window, &[], &[u32::MAX]).cpu_time_share.expect("a share");
     assert!(share > 0.0, "{share}");
-    assert!(meter.family(u32::MAX).is_empty());
+    assert!(meter.process_tree(u32::MAX).is_empty());
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn live_power_is_reported_with_the_devices() {
 }
 
 fn sleepy(source: Box<dyn EnergySource>) -> HostMeter {
-    let opened = Opened {
+    let opened = FoundSources {
         sample_interval: Duration::from_secs(60),
         ..opened(vec![source])
     };
@@ -303,10 +303,10 @@ fn a_measured_closure_returns_its_value_and_the_energy_of_its_window() {
     let meter = HostMeter::start(opened(vec![source])).expect("a meter");
     let metered = meter.measure(|| {
         std::thread::sleep(Duration::from_millis(130));
-        meter.0.attending.load(Ordering::Relaxed)
+        meter.0.fast_pollers.load(Ordering::Relaxed)
     });
     assert_eq!(metered.value, 1, "it is attended to while it runs");
-    assert_eq!(meter.0.attending.load(Ordering::Relaxed), 0, "and no longer");
+    assert_eq!(meter.0.fast_pollers.load(Ordering::Relaxed), 0, "and no longer");
     let length_sec = metered.window.duration_sec();
     assert!(length_sec >= 0.13, "{length_sec}");
     let energy = metered.energy.cpu_energy_j.expect("energy");

@@ -45,12 +45,13 @@ const LAST_INSTANT_USAGE: (i32, i32) = (8, 0);
 /// Note of a board whose MIG mode is on.
 const MIG: &str = "MIG is enabled: readings are of the whole board, all its slices together";
 
-/// Opens NVIDIA's library at `library`, or the first of the usual ones that works.
+/// Opens NVIDIA's library at `library`, or the first of the usual ones that works. Returns the type of the crate
+/// [`nvml_wrapper`], whose version is thus part of this API.
 ///
 /// Blocks, and does not return while the driver hangs.
 ///
 /// # Errors
-/// Returns a [`Finding`] that states why no library can be used, and the fix.
+/// Returns a [`Finding`] that states why no library can be used, and the fix. It is not a [`std::error::Error`].
 pub fn open_nvml(library: Option<&Path>) -> Result<Nvml, Finding> {
     library::load(library).map(|(nvml, _)| nvml)
 }

@@ -9,9 +9,9 @@ const MAX_AGE_SEC: f64 = 3600.0;
 
 /// The best idle baseline of each source so far: the one over the longest window that is not too old.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct BareBaselines(Vec<IdlePower>);
+pub struct IdleBaselines(Vec<IdlePower>);
 
-impl BareBaselines {
+impl IdleBaselines {
     /// Returns whether there is no baseline, or one is older than an hour or shorter than the longest window that is
     /// tried.
     pub fn wants_more(&self, now_sec: f64) -> bool {
