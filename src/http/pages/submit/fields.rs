@@ -400,7 +400,7 @@ mod tests {
         let of = |name: &str| placeholder(described.iter().find(|field| field.name == name).unwrap());
         assert_eq!(of("max_output_tokens"), "128");
         assert_eq!(of("config_name"), "the model's name");
-        assert_eq!(of("max_input_tokens"), "no cut");
+        assert_eq!(of("max_input_tokens"), "prompts are not cut");
         assert_eq!(of("device"), "auto");
         assert_eq!(of("gpus"), "- 0\n- 1");
         assert_eq!(of("labels"), "team: nlp");
