@@ -213,8 +213,14 @@ async fn a_sweep_over_power_limits_shows_the_table_of_the_api_and_is_repeated_by
         .expect("a best");
     let words = format!("joules_per_output_token is best at power_limit_w {best}");
     assert!(html.contains(&words), "{words} is not in:\n{html}");
-    // Two fronts, and a curve a metric.
-    assert_eq!(html.matches("<svg").count(), 2 + columns.len());
+    // Two fronts, and curves of metrics up to eight charts; the others have links.
+    assert_eq!(html.matches("<svg").count(), 8);
+    let links = texts(&html, "href=\"?metric=");
+    assert_eq!(links.len(), columns.len() - 6, "{links:?}");
+    let (_, other) = page(&server, &format!("/sweeps/{id}?metric={}", links[0])).await;
+    let title = format!("{} along power_limit_w</title>", links[0]);
+    assert!(other.contains(&title) && !html.contains(&title), "{title}");
+    assert_eq!(other.matches("<svg").count(), 3);
     assert!(html.contains("6 of 6 done") && !html.contains("data-events") && !html.contains("/cancel\""));
 
     let yaml = texts(&html, "id=\"again-yaml\"")[0]
@@ -285,9 +291,14 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
             "no metric of a result".to_owned(),
         ),
         (
-            format!("/sweeps/{id}?figure=goodput"),
+            format!("/sweeps/{id}?metric=goodput"),
             StatusCode::BAD_REQUEST,
             "not a metric of the table".to_owned(),
+        ),
+        (
+            format!("/sweeps/{id}?page=0"),
+            StatusCode::BAD_REQUEST,
+            "the number of a page".to_owned(),
         ),
         (
             "/sweeps?cursor=x".to_owned(),
@@ -297,6 +308,39 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
     ] {
         let (is, html) = page(&server, &path).await;
         assert!(is == status && html.contains(&words), "{path}: {is}\n{html}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_table_has_pages_of_fifty_points() {
+    let server = Server::start();
+    let sizes: Vec<u32> = (1..=60).collect();
+    let mut asked = sweep(json!({"axes": {"batch_size": sizes, "num_cycles": [1, 2]}, "repeats": 1}));
+    asked["base"]["model_name"] = json!("synthetic:decode_ms=5000");
+    let id = submitted(&server, &asked).await;
+    server
+        .post(&format!("/v1/sweeps/{id}/cancel"), "application/json", String::new())
+        .await;
+    let points = |html: &str| -> Vec<String> {
+        let rows = html.split("<tr id=\"point-").skip(1);
+        rows.map(|row| row.split('"').next().unwrap().to_owned()).collect()
+    };
+    let numbers = |from: u32, to: u32| (from..to).map(|point| point.to_string()).collect::<Vec<_>>();
+    for (query, shown, links) in [
+        ("", numbers(0, 50), ["?page=2#table", "Page 1 of 3"]),
+        ("?page=2", numbers(50, 100), ["?page=3#table", "?page=1#table"]),
+        (
+            "?page=3&metrics=output_tokens",
+            numbers(100, 120),
+            ["?metrics=output_tokens&#38;page=2#table", "Page 3 of 3"],
+        ),
+        ("?page=99", numbers(100, 120), ["?page=2#table", "Page 3 of 3"]),
+    ] {
+        let (status, html) = page(&server, &format!("/sweeps/{id}{query}")).await;
+        assert_eq!((status, points(&html)), (StatusCode::OK, shown), "{query}");
+        for link in links {
+            assert!(html.contains(link), "{query}: {link} is not in\n{html}");
+        }
     }
 }
 
