@@ -1,4 +1,4 @@
 fn main() {
-    // sqlx embeds the folder while it compiles; without this a new migration would not be noticed.
+    // sqlx embeds the folder at compile time; without this line, cargo would not notice a new migration.
     println!("cargo:rerun-if-changed=../../migrations");
 }

@@ -132,6 +132,11 @@ class Documents(unittest.TestCase):
         self.assertEqual(unknown, [])
         self.assertGreater(seen, 500)
 
+    def test_every_warning_is_explained(self):
+        codes = json.loads((ROOT / "openapi/openapi.json").read_text())["components"]["schemas"]["WarningCode"]["enum"]
+        explained = (ROOT / "docs/paper.md").read_text()
+        self.assertEqual([code for code in codes if f"`{code}`" not in explained], [])
+
     def test_command_lines_have_subcommands_and_options_that_there_are(self):
         unknown, helps, seen = [], {}, 0
         for document in DOCUMENTS:

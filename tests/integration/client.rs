@@ -76,7 +76,7 @@ async fn a_bad_submission_is_refused_field_by_field_and_keeps_the_good_ones_not_
         said.errors
     );
     for (input, part) in [
-        ("", "is empty; accepted is"),
+        ("", "is empty; it must contain"),
         ("{\"model_name\": ", "The body cannot be read"),
     ] {
         let said = run_with_input(&server.url, &["submit", "-"], input).ended(2);
@@ -203,7 +203,7 @@ async fn the_list_is_filtered_and_goes_over_pages() {
     );
     assert!(table.errors.contains("use --limit N or --all"), "{}", table.errors);
     let said = run(&server.url, &["list", "--label", "half"]).ended(2);
-    assert!(said.errors.contains("accepted is NAME=VALUE"), "{}", said.errors);
+    assert!(said.errors.contains("it must have the form NAME=VALUE"), "{}", said.errors);
 }
 
 #[tokio::test]

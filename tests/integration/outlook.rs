@@ -214,7 +214,7 @@ async fn a_duration_is_estimated_by_past_runs_in_proportion_to_the_tokens() {
     )
     .ended(0);
     assert!(
-        said.errors.contains("duration: about ") && said.errors.contains("by 2 past runs"),
+        said.errors.contains("duration: about ") && said.errors.contains("from 2 past runs"),
         "{}",
         said.errors
     );

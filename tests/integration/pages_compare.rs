@@ -260,7 +260,7 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
     let id = finished(&server, &asked).await;
     let (_, html) = page(&server, "/sweeps").await;
     assert!(
-        html.contains("max_output_tokens: 2, 4") && html.contains("most output_tokens"),
+        html.contains("max_output_tokens: 2, 4") && html.contains("maximum output_tokens"),
         "{html}"
     );
     let (_, html) = page(&server, &format!("/sweeps/{id}")).await;

@@ -241,7 +241,7 @@ async fn what_waits_runs_fails_or_is_cancelled_is_shown_as_it_is() {
         .unwrap()
         .to_owned();
     assert!(
-        html.contains("Place 1 in the queue") && html.contains(&why),
+        html.contains("Position 1 in the queue") && html.contains(&why),
         "{why} in {html}"
     );
     let (status, _) = server.get(&format!("/v1/experiments/{waiting}/report.html")).await;

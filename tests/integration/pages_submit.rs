@@ -360,7 +360,7 @@ async fn a_reader_is_refused_a_submitter_sees_no_prompts_of_others_and_limits_ho
     let (status, html) = page(&format!("/submit?from={id}"), &bob).await;
     assert_eq!(status, StatusCode::OK);
     assert!(
-        !html.contains("my secret prompt") && html.contains("are another&#39;s"),
+        !html.contains("my secret prompt") && html.contains("belong to another user"),
         "{html}"
     );
     let (_, html) = page(&format!("/submit?from={id}"), &ada).await;

@@ -157,7 +157,7 @@ async fn a_file_that_is_not_had_or_not_right_is_refused_by_field_with_what_is_ac
         (
             with(source("a.jsonl"), json!({"prompts": ["a"]})),
             "/prompt_source",
-            "stands beside prompts",
+            "is given together with prompts",
         ),
         (
             json!({"prompts": []}),

@@ -258,7 +258,7 @@ async fn a_figure_that_is_forged_with_its_sums_is_named_with_both_values() {
             "{pointer}: {}",
             said.out
         );
-        assert!(said.out.contains(", computed "), "{pointer}: {}", said.out);
+        assert!(said.out.contains(", recomputed "), "{pointer}: {}", said.out);
     }
     let other_token = |value: &Value| json!(value.as_u64().expect("a token") + 1);
     std::fs::write(
@@ -311,7 +311,7 @@ async fn what_is_taken_out_with_its_sums_is_missed() {
         std::fs::write(&path, with_value(&whole, file, parent, without)).unwrap();
         let said = verified(&path).ended(9);
         assert!(
-            said.out.contains(&format!("{file}{pointer} is null, computed ")),
+            said.out.contains(&format!("{file}{pointer} is null, recomputed ")),
             "{pointer}: {}",
             said.out
         );

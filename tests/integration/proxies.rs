@@ -33,7 +33,7 @@ fn a_server_without_authentication_listens_on_a_loopback_address_or_not_at_all()
             .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && output.stdout.is_empty(), "{errors}");
-        for part in ["auth is none", "auth keys", "joulemark key create", "127.0.0.1:8080"] {
+        for part in ["auth is none", "auth to keys", "joulemark key create", "127.0.0.1:8080"] {
             assert!(errors.contains(part), "{part} is not in: {errors}");
         }
         assert!(!folder.path().join("a.db").exists(), "nothing was touched");

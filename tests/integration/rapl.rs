@@ -192,7 +192,8 @@ fn one_register_that_stood_still_at_the_start_is_counted_once_when_it_moves() {
         (metrics, stepped)
     });
     let cpu_j = metrics.host_cpu_energy_j.expect("one package");
-    assert!((cpu_j - f64::from(stepped)).abs() < 1.5, "{cpu_j} for {stepped}");
+    // At each edge a part of one step of 1 J belongs to the other side. Counted twice, it would be twice as much.
+    assert!((cpu_j - f64::from(stepped)).abs() < 2.0, "{cpu_j} for {stepped}");
     let said = meter.devices().findings;
     assert!(
         said.iter()

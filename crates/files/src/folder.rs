@@ -6,43 +6,46 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
-use super::refused;
+use super::wrong_type;
 
 const ROOT: u32 = 0;
 const STICKY: u32 = 0o1000;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Makes a folder for this user alone (0700), parents included, or takes one that is there, as it is.
+/// Creates a folder for this user alone (mode 0700), with its parents. An existing folder keeps its mode.
 ///
 /// # Errors
-/// The operating system's; for a link, for another user's folder, and for one in which others may put files.
+/// Returns the error of the operating system, [`io::ErrorKind::InvalidInput`] for a link, and
+/// [`io::ErrorKind::PermissionDenied`] for a folder of another user or one that other users can write to.
 pub fn private_folder(path: &Path) -> io::Result<()> {
-    let (_, found) = made_or_found(path, 0o700)?;
+    let (_, found) = create_or_open(path, 0o700)?;
     if found.uid() != geteuid().as_raw() {
         return Err(denied(format!(
-            "the folder is the user's with the id {}; accepted is one of this user",
+            "the folder belongs to the user with the id {}; accepted is a folder of this user",
             found.uid()
         )));
     }
     if found.mode() & WRITABLE_BY_OTHERS != 0 {
         return Err(denied(format!(
-            "others may put files into the folder (mode {:04o}); accepted is one that its owner alone writes to, by chmod \
-             700",
+            "other users can write to the folder (mode {:04o}); accepted is a folder that only its owner can write to \
+             (chmod 700)",
             found.mode() & 0o7777
         )));
     }
     Ok(())
 }
 
-/// Makes a folder in which everybody of the host may make files, and nobody removes another's (1777), or takes one that
-/// is there, as it is.
+/// Creates a folder in which every user of the host can create files but not remove those of others (mode 1777). An
+/// existing folder keeps its mode.
 ///
 /// # Errors
-/// The operating system's; for a link, and for another user's folder in which that user could replace files.
+/// Returns the error of the operating system, [`io::ErrorKind::InvalidInput`] for a link, and
+/// [`io::ErrorKind::PermissionDenied`] for a folder of another user without the sticky bit, in which that user could
+/// replace files.
 pub fn shared_folder(path: &Path) -> io::Result<()> {
-    let (made, found) = made_or_found(path, 0o777)?;
+    let (made, found) = create_or_open(path, 0o777)?;
     if let Some(folder) = made {
-        // Past the umask.
+        // Not subject to the umask.
         return folder.set_permissions(Permissions::from_mode(0o1777));
     }
     let is_ours = [ROOT, geteuid().as_raw()].contains(&found.uid());
@@ -50,15 +53,15 @@ pub fn shared_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(denied(format!(
-        "the folder is the user's with the id {}, who lets nobody share it (mode {:04o}); accepted is one of this user or \
-         root, or one with the sticky bit",
+        "the folder belongs to the user with the id {} and has no sticky bit (mode {:04o}); accepted is a folder of \
+         this user or of root, or one with the sticky bit",
         found.uid(),
         found.mode() & 0o7777
     )))
 }
 
-/// Returns the folder where it was made just now, and what it is.
-fn made_or_found(path: &Path, mode: u32) -> io::Result<(Option<File>, Metadata)> {
+/// Creates a folder or finds an existing one. Returns it opened when it was just created, and its metadata.
+fn create_or_open(path: &Path, mode: u32) -> io::Result<(Option<File>, Metadata)> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(mode).create(parent)?;
     }
@@ -68,13 +71,13 @@ fn made_or_found(path: &Path, mode: u32) -> io::Result<(Option<File>, Metadata)>
     };
     let found = path.symlink_metadata()?;
     if !found.is_dir() {
-        return Err(refused(found.file_type(), "a folder, no link to one"));
+        return Err(wrong_type(found.file_type(), "a folder, not a link"));
     }
     if !is_new {
         return Ok((None, found));
     }
-    let careful = OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK;
-    let folder = File::options().read(true).custom_flags(careful.bits()).open(path)?;
+    let safe_flags = OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK;
+    let folder = File::options().read(true).custom_flags(safe_flags.bits()).open(path)?;
     Ok((Some(folder), found))
 }
 
@@ -96,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_gets_its_mode_when_it_is_made_and_keeps_that_of_its_owner() {
+    fn a_new_folder_gets_its_mode_and_an_existing_one_keeps_its_own() {
         let above = tempfile::tempdir().unwrap();
         let path = |name: &str| above.path().join(name);
         private_folder(&path("a/private")).unwrap();
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn links_pipes_and_folders_that_others_write_to_are_refused_by_name() {
+    fn links_pipes_and_folders_that_others_can_write_to_are_rejected() {
         let above = tempfile::tempdir().unwrap();
         let path = |name: &str| above.path().join(name);
         std::fs::create_dir(path("real")).unwrap();

@@ -7,24 +7,25 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::refused;
+use super::wrong_type;
 
-/// What a person writes by hand is far below.
+/// Maximum size of a file, far above that of one written by hand.
 const MAX_BYTES: usize = 16 << 20;
-/// A pipe that a shell makes, as in `<(…)`, is filled within moments.
-const PATIENCE_MS: u16 = if cfg!(test) { 200 } else { 5000 };
+/// Maximum wait for data from a pipe, in milliseconds. A pipe made by a shell, as by `<(…)`, is filled within moments.
+const TIMEOUT_MS: u16 = if cfg!(test) { 200 } else { 5000 };
 
-/// Reads a file that a person named: a link is followed, as configuration is often linked. Returns the open file as well,
-/// to be asked for its mode. A pipe is read, but never waited for longer than some seconds at a time.
+/// Reads a file that a person named, following links, since configuration files are often linked. Also returns the open
+/// file, so that the caller can check its mode. Reads pipes too, but waits at most 5 seconds for each piece of data.
 ///
 /// # Errors
-/// The operating system's; for a folder, and for a pipe into which nobody writes.
+/// Returns the error of the operating system, [`io::ErrorKind::InvalidInput`] for a folder, [`io::ErrorKind::TimedOut`]
+/// for a pipe that nothing is written to, and [`io::ErrorKind::InvalidData`] for a file of more than 16 MiB.
 pub fn read_given(path: &Path) -> io::Result<(File, Vec<u8>)> {
     let mut options = File::options();
     let mut file = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let found = file.metadata()?.file_type();
     if found.is_dir() {
-        return Err(refused(found, "a file"));
+        return Err(wrong_type(found, "a file"));
     }
     let mut bytes = Vec::new();
     let mut chunk = [0; 8192];
@@ -39,29 +40,31 @@ pub fn read_given(path: &Path) -> io::Result<(File, Vec<u8>)> {
             Err(error) => return Err(error),
         }
         if bytes.len() > MAX_BYTES {
-            let message = format!("it has more than {MAX_BYTES} bytes; accepted are at most as many");
+            let message = format!("it is longer than the maximum of {MAX_BYTES} bytes");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
     }
 }
 
-/// Waits until there is something to read, or the last writer is gone. One who never came is waited for in vain.
+/// Waits until there is data to read, or the last writer has closed the pipe. Returns an error when a pipe has had no
+/// writer within the time.
 fn await_writer(file: &File) -> io::Result<()> {
     let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut polled, PollTimeout::from(PATIENCE_MS))? > 0 {
+    if poll(&mut polled, PollTimeout::from(TIMEOUT_MS))? > 0 {
         return Ok(());
     }
-    let message = format!("it is no regular file, and for {PATIENCE_MS} ms there was nothing to read in it");
+    let message = format!("it is not a regular file, and nothing was written to it for {TIMEOUT_MS} ms");
     Err(io::Error::new(io::ErrorKind::TimedOut, message))
 }
 
-/// Refuses a file that a person named for another library to read, where that would wait for the other end of a pipe.
+/// Checks a file that a person named for another library to read, which would block on a pipe. Follows links.
 ///
 /// # Errors
-/// What stands in its place; a file that is missing is left to who reads it.
+/// Returns [`io::ErrorKind::InvalidInput`] for anything but a regular file. A missing file is accepted: the reader
+/// reports it.
 pub fn require_regular(path: &Path) -> io::Result<()> {
     match path.metadata() {
-        Ok(found) if !found.is_file() => Err(refused(found.file_type(), "a regular file")),
+        Ok(found) if !found.is_file() => Err(wrong_type(found.file_type(), "a regular file")),
         _ => Ok(()),
     }
 }
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_by_a_link_and_a_pipe_as_soon_as_it_is_written() {
+    fn files_behind_links_and_pipes_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("file"), "a").unwrap();
@@ -105,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_writes_to_is_given_up() {
+    fn a_pipe_without_data_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         mkfifo(&pipe, Mode::S_IRWXU).unwrap();
         let error = read_given(&pipe).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        // Whoever opened it for writing and stays silent as well.
+        // Also when the pipe is open for writing but nothing is written.
         let _silent = File::options().read(true).write(true).open(&pipe).unwrap();
         assert_eq!(read_given(&pipe).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }

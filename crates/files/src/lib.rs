@@ -1,6 +1,6 @@
-//! Files and folders on a host that others use as well. Owns that nothing waits for the other end of a pipe, that a link
-//! in a place of ours leads nowhere, and that modes are given to what was just made alone. Errors say what stands in the
-//! place and what is accepted; the caller adds which place that is.
+//! Safe access to files and folders on a host shared with other users. Reads do not wait indefinitely for the other end
+//! of a pipe, files of the service are never opened through a link, and modes are set only on what was just created.
+//! Errors state what was found and what is accepted; the caller adds the path.
 
 mod folder;
 mod given;
@@ -14,8 +14,8 @@ use std::fs::FileType;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 
-/// Returns the error for what is not `accepted`.
-fn refused(found: FileType, accepted: &str) -> io::Error {
+/// Returns the error for a file type other than `accepted`.
+fn wrong_type(found: FileType, accepted: &str) -> io::Error {
     let found = match found {
         found if found.is_symlink() => "a symbolic link",
         found if found.is_dir() => "a folder",

@@ -5,23 +5,24 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::refused;
+use super::wrong_type;
 
-const ACCEPTED: &str = "a regular file, no link to one";
+const ACCEPTED: &str = "a regular file, not a link";
 
-/// Opens a file that the service itself makes, as the options say: a regular file, never by a link, and without waiting.
+/// Opens a file that the service itself creates, with the given options. Accepts only a regular file; does not follow
+/// links and does not block.
 ///
 /// # Errors
-/// The operating system's, or what stands in its place.
+/// Returns the error of the operating system, or [`io::ErrorKind::InvalidInput`] for a link or another type of file.
 pub fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let careful = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    match options.custom_flags(careful.bits()).open(path) {
+    let safe_flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    match options.custom_flags(safe_flags.bits()).open(path) {
         Ok(file) => {
             let found = file.metadata()?.file_type();
             if found.is_file() {
                 Ok(file)
             } else {
-                Err(refused(found, ACCEPTED))
+                Err(wrong_type(found, ACCEPTED))
             }
         }
         Err(error) => {
@@ -31,14 +32,14 @@ pub fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
 }
 
-/// Refuses what another program could not open safely by its name: all but a regular file, and nothing at all.
+/// Checks that another library can safely open the path by its name: it is a regular file or does not exist.
 ///
 /// # Errors
-/// What stands in its place.
+/// Returns [`io::ErrorKind::InvalidInput`] for a link or another type of file.
 pub fn require_own_place(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
-        Ok(found) if !found.is_file() => Err(refused(found.file_type(), ACCEPTED)),
-        // What cannot be looked at cannot be opened either, and opening says why.
+        Ok(found) if !found.is_file() => Err(wrong_type(found.file_type(), ACCEPTED)),
+        // A path that cannot be examined cannot be opened either; opening it reports the reason.
         _ => Ok(()),
     }
 }
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_regular_file_is_opened_and_a_link_leads_nowhere() {
+    fn only_regular_files_are_opened_and_links_are_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("secret"), "kept").unwrap();

@@ -1,5 +1,5 @@
-//! What tests run as processes of their own: `keep PID` is a keeper, `serve ORDER` a server with nothing but a keeper,
-//! whose events come out on its standard output.
+//! Programs that the tests run as processes: `keep PID` is a keeper, `serve ORDER` a server with one keeper, whose
+//! events it passes to its standard output.
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -12,8 +12,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["keep", parent_pid] => {
-            let kept = joulemark_keeper::keep(parent_pid.parse().expect("a pid"));
-            kept.unwrap_or_else(|error| {
+            let outcome = joulemark_keeper::keep(parent_pid.parse().expect("a pid"));
+            outcome.unwrap_or_else(|error| {
                 eprintln!("{error}");
                 ExitCode::FAILURE
             })
@@ -35,7 +35,7 @@ fn serve(order: &str) -> ExitCode {
     };
     command.fd_mappings(vec![mapping]).expect("one descriptor");
     let mut keeper = command.spawn().expect("a keeper");
-    // Held until this process is killed.
+    // Open until this process is killed.
     let mut orders = keeper.stdin.take().expect("it is piped");
     writeln!(orders, "{order}").expect("it reads");
     let is_well = keeper.wait().expect("it is ours").success();

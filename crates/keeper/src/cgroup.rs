@@ -1,11 +1,11 @@
-//! A cgroup (v2) of the engine's own: whatever it starts stays in it, and one write kills all of it at once. Uses
-//! `cgroup.procs` and `cgroup.kill` alone, and no controller.
+//! A cgroup (v2) for one engine. Every process that the engine starts stays in it, and one write kills all of them at
+//! once. Uses only `cgroup.procs` and `cgroup.kill`, and no controllers.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Returns the folder of the cgroup (v2) that this process is in; `None` where there is none to be seen.
+/// Returns the folder of the cgroup (v2) that this process is in; `None` when there is none or it is not mounted.
 pub fn own_cgroup() -> Option<PathBuf> {
     let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
@@ -16,7 +16,7 @@ fn folder_of(membership: &str, mounts: &str) -> Option<PathBuf> {
     let path = membership.lines().find_map(|line| line.strip_prefix("0::"))?;
     mounts.lines().find_map(|line| {
         let (mount, kind) = line.split_once(" - ")?;
-        // proc(5): the fourth field is the mounted folder, the fifth where it is seen.
+        // proc(5): the fourth field is the mounted folder, the fifth the mount point.
         let mut fields = mount.split(' ').skip(3);
         let (root, seen_at) = (fields.next()?, fields.next()?);
         let below = Path::new(path).strip_prefix(root).ok()?;
@@ -24,19 +24,20 @@ fn folder_of(membership: &str, mounts: &str) -> Option<PathBuf> {
     })
 }
 
-/// A cgroup that holds an engine and what it started, and nothing else.
+/// A cgroup that contains an engine and the processes it started, and no others.
 #[derive(Debug)]
 pub struct Cgroup {
     folder: PathBuf,
 }
 
 impl Cgroup {
-    /// Returns the folder that the engine with this mark gets in `parent`.
+    /// Returns the folder in `parent` for the engine with this mark.
     pub fn folder_in(parent: &Path, mark: &str) -> PathBuf {
         parent.join(format!("joulemark-engine-{mark}"))
     }
 
-    /// Makes the cgroup. `None` where the folder may not be written, or the kernel is too old (5.14) to kill by it.
+    /// Creates the cgroup. Returns `None` when the folder cannot be created, or the kernel is older than 5.14 and has
+    /// no `cgroup.kill`.
     pub fn make(folder: PathBuf) -> Option<Self> {
         fs::create_dir(&folder).ok()?;
         let cgroup = Self { folder };
@@ -47,28 +48,30 @@ impl Cgroup {
         None
     }
 
-    /// Returns the cgroup that a keeper left, which may be gone by now.
-    pub fn left_at(folder: PathBuf) -> Self {
+    /// Returns the cgroup of an earlier keeper, which may no longer exist.
+    pub fn existing(folder: PathBuf) -> Self {
         Self { folder }
     }
 
+    /// Returns its folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Opens the file by which a process enters.
+    /// Opens `cgroup.procs`; a process that writes to it enters the cgroup.
     pub fn entrance(&self) -> io::Result<File> {
         File::options().write(true).open(self.folder.join("cgroup.procs"))
     }
 
-    /// Tells whether the text of a `/proc/<pid>/cgroup` says that the process is in it.
+    /// Returns whether the text of a `/proc/<pid>/cgroup` places the process in this cgroup itself, not in one below
+    /// it.
     pub fn holds(&self, membership: &str) -> bool {
         let name = self.folder.file_name();
         let paths = membership.lines().filter_map(|line| line.strip_prefix("0::"));
         paths.map(Path::new).any(|path| path.file_name() == name)
     }
 
-    /// Returns the pids of its members, those of cgroups within included; none when it is gone.
+    /// Returns the pids of its members, including those of cgroups below it; empty when it no longer exists.
     pub fn members(&self) -> Vec<u32> {
         let lists = self.folders().into_iter();
         let lists = lists.filter_map(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok());
@@ -77,12 +80,13 @@ impl Cgroup {
             .collect()
     }
 
-    /// Kills all members at once, also those that are just being forked. Where that fails the caller kills them one by one.
+    /// Kills all members at once, including processes that are being forked. When this fails, the caller must kill them
+    /// one by one.
     pub fn kill(&self) {
         let _ = fs::write(self.kill_file(), "1");
     }
 
-    /// Removes the cgroup with those that the engine made within; one with a member stays.
+    /// Removes the cgroup and those below it, except cgroups that still have members.
     pub fn remove(&self) {
         for folder in self.folders().iter().rev() {
             let _ = fs::remove_dir(folder);
@@ -93,7 +97,7 @@ impl Cgroup {
         self.folder.join("cgroup.kill")
     }
 
-    /// Returns its folder and those within, each after the one that it is in.
+    /// Returns its folder and those below it, parents before children.
     fn folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.folder.clone()];
         let mut next = 0;
@@ -115,7 +119,7 @@ mod tests {
     const SYSTEMD: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
 
     #[test]
-    fn the_folder_is_found_below_where_it_is_mounted() {
+    fn the_folder_is_found_below_its_mount_point() {
         let found = |membership: &str, mounts: &str| folder_of(membership, mounts);
         let unit = "0::/system.slice/joulemark.service\n";
         let expected = Path::new("/sys/fs/cgroup/system.slice/joulemark.service");
@@ -132,24 +136,24 @@ mod tests {
     }
 
     #[test]
-    fn where_no_cgroup_can_be_had_none_is_left() {
+    fn without_a_usable_cgroup_none_is_left() {
         let plain = tempfile::tempdir().expect("a folder");
         let folder = Cgroup::folder_in(plain.path(), "a");
         assert!(
             Cgroup::make(folder.clone()).is_none(),
-            "an ordinary folder kills nobody"
+            "an ordinary folder is not a cgroup"
         );
         assert!(!folder.exists());
         assert!(Cgroup::make(Cgroup::folder_in(&plain.path().join("missing"), "a")).is_none());
     }
 
     #[test]
-    fn folders_within_are_removed_first() {
+    fn nested_folders_are_removed_first() {
         let plain = tempfile::tempdir().expect("a folder");
         let folder = plain.path().join("a");
         fs::create_dir_all(folder.join("b/c")).expect("folders");
         fs::create_dir_all(folder.join("d")).expect("folders");
-        Cgroup::left_at(folder.clone()).remove();
+        Cgroup::existing(folder.clone()).remove();
         assert!(!folder.exists());
     }
 }

@@ -14,19 +14,20 @@ use crate::cgroup::Cgroup;
 use crate::engine;
 use crate::error::KeepError;
 use crate::events::Events;
-use crate::kept::Kept;
 use crate::order::{KeepEvent, KeepOrder};
 use crate::process::{Identity, Process};
+use crate::process_tree::ProcessTree;
 use crate::record::{Record, boot_id, new_mark};
 use crate::wakeups::Wakeups;
 
-/// Runs one engine until it ends, the server ends or asks for the end; then nothing of it is left. What happens is told
-/// by [`KeepEvent`]s. Must be called by the main thread, before the process has another.
+/// Runs one engine until it ends, the server ends, or the server requests the end; then ends every process that the
+/// engine started. Reports its progress by [`KeepEvent`]s. Must be called on the main thread before the process has
+/// others.
 ///
 /// # Errors
-/// [`KeepError`]; what the server can still be told, it was told.
+/// Returns [`KeepError`]. Errors that occur after the order was read are also reported as [`KeepEvent::Failed`].
 pub fn keep(parent_pid: u32) -> Result<ExitCode, KeepError> {
-    // First: a signal must not end a keeper before it has cleaned up.
+    // Blocks signals first, so that none ends the keeper before it has cleaned up.
     let mut wakeups = Wakeups::new().map_err(KeepError::ByHand)?;
     bind_to_parent(parent_pid).map_err(KeepError::ByHand)?;
     let mut events = Events::open().map_err(KeepError::ByHand)?;
@@ -36,16 +37,17 @@ pub fn keep(parent_pid: u32) -> Result<ExitCode, KeepError> {
     };
     if let Err(error) = &outcome {
         let message = error.to_string();
-        events.tell(&KeepEvent::Failed { message });
+        events.send(&KeepEvent::Failed { message });
     }
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Has the kernel ask this process to stop when the thread that forked it ends, and give it whatever loses its parent.
+/// Asks the kernel to send this process SIGTERM when the thread that forked it ends, and makes it the parent of
+/// orphaned descendants.
 fn bind_to_parent(parent_pid: u32) -> io::Result<()> {
     prctl::set_child_subreaper(true)?;
     prctl::set_pdeathsig(Signal::SIGTERM)?;
-    // The signal is only sent for an end that is still to come.
+    // The signal is sent only for a later end of the parent.
     let parent = getppid();
     if parent == Pid::from_raw(parent_pid as i32) {
         return Ok(());
@@ -62,10 +64,10 @@ fn run(line: &[u8], wakeups: &mut Wakeups, events: &mut Events) -> Result<(), Ke
         folder: folder.display().to_string(),
         error,
     };
-    // The engine inherits it; the keeper itself does next to nothing.
+    // For the engine, which inherits the CPU set. The keeper itself is idle.
     pin_to_cpus(&order.cpus)?;
     let mut record = new_record(&order).map_err(unrecorded)?;
-    // Before the engine: there is no moment at which it runs and nobody could find it.
+    // Written before the engine starts, so that a sweep can always find it.
     record.write(folder).map_err(unrecorded)?;
     let mut cgroup = record.cgroup.clone().and_then(Cgroup::make);
     let entrance = cgroup.as_ref().and_then(|cgroup| cgroup.entrance().ok());
@@ -79,13 +81,13 @@ fn run(line: &[u8], wakeups: &mut Wakeups, events: &mut Events) -> Result<(), Ke
             return Err(KeepError::Start(message));
         }
     };
-    let noted = note_engine(&mut record, pid, &mut cgroup, folder).map_err(unrecorded);
-    let mut kept = Kept::new(pid, cgroup, wakeups, events);
-    let attended = noted.and_then(|engine| Ok(kept.attend(engine)?));
-    // However that went, the engine was started.
-    kept.end(Duration::from_millis(order.grace_ms))?;
+    let noted = record_engine(&mut record, pid, &mut cgroup, folder).map_err(unrecorded);
+    let mut process_tree = ProcessTree::new(pid, cgroup, wakeups, events);
+    let outcome_of_run = noted.and_then(|engine| Ok(process_tree.wait_for_end(engine)?));
+    // Also after an error, because the engine was started.
+    process_tree.end(Duration::from_millis(order.grace_ms))?;
     record.remove(folder).map_err(unrecorded)?;
-    attended
+    outcome_of_run
 }
 
 fn new_record(order: &KeepOrder) -> io::Result<Record> {
@@ -102,9 +104,10 @@ fn new_record(order: &KeepOrder) -> io::Result<Record> {
     })
 }
 
-/// Adds to the record what is known since the engine runs. A cgroup that it could not enter is given up.
-fn note_engine(record: &mut Record, pid: u32, cgroup: &mut Option<Cgroup>, folder: &Path) -> io::Result<Identity> {
-    // It is there until it is reaped, even if it ended at once.
+/// Adds the identity and the cgroup membership of the running engine to the record. Removes a cgroup that the engine
+/// could not enter.
+fn record_engine(record: &mut Record, pid: u32, cgroup: &mut Option<Cgroup>, folder: &Path) -> io::Result<Identity> {
+    // The process exists until it is reaped, even if it has ended.
     let process = Process::read(pid).ok_or_else(|| io::Error::other("/proc does not show the engine"))?;
     let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok();
     if let Some(empty) = cgroup.take_if(|cgroup| !membership.as_deref().is_some_and(|text| cgroup.holds(text))) {

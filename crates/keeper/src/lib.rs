@@ -1,16 +1,16 @@
-//! The keeper of a managed engine: a process that starts an inference server for one experiment, owns it and all that it
-//! starts, and leaves none of it behind. [`sweep()`] ends what a keeper that was killed itself left behind.
+//! The keeper of a managed engine: a process that starts an inference server for one experiment and ends it with every
+//! process that it started. [`sweep()`] ends the processes left by a keeper that was itself killed.
 //!
-//! Deliberately does not know which engine it is, whether it is ready, and what it is asked. For Linux alone.
+//! Does not know which engine it runs, whether that is ready, or what is requested from it. Linux only.
 
 mod cgroup;
 mod engine;
 mod error;
 mod events;
 mod keep;
-mod kept;
 mod order;
 mod process;
+mod process_tree;
 mod record;
 mod sweep;
 mod wakeups;

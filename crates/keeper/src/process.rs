@@ -1,4 +1,4 @@
-//! The host's processes, as `/proc` shows them.
+//! The processes of the host, as read from `/proc`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,27 +8,27 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-/// What tells a process from all others of this boot: a number is used again, a number and a start time are not.
+/// Identifies a process within one boot: a pid is reused, a pid with a start time is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub pid: u32,
-    /// Clock ticks from the boot to its start.
+    /// Clock ticks between the boot and the start of the process.
     pub start_time_ticks: u64,
 }
 
 impl Identity {
-    /// Returns the identity of this process; `None` where there is no `/proc`.
+    /// Returns the identity of this process; `None` when `/proc` is not mounted.
     pub fn own() -> Option<Self> {
         Process::read(std::process::id()).map(|process| process.identity)
     }
 
-    /// Tells whether the process still runs; one that only waits to be reaped does not.
+    /// Returns whether the process is still running; `false` for a zombie.
     pub fn is_alive(self) -> bool {
         Process::read(self.pid).is_some_and(|process| process.identity == self && process.is_alive)
     }
 }
 
-/// One process at the moment of the look.
+/// A process at the time when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     pub identity: Identity,
@@ -36,22 +36,22 @@ pub struct Process {
     pub group: u32,
     pub session: u32,
     pub name: String,
-    /// It does not only wait to be reaped.
+    /// `false` for a zombie.
     pub is_alive: bool,
 }
 
 impl Process {
-    /// Returns the process with this number; `None` when there is none.
+    /// Returns the process with this pid; `None` when there is none.
     pub fn read(pid: u32) -> Option<Self> {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         Self::parse(pid, &String::from_utf8_lossy(&stat))
     }
 
     fn parse(pid: u32, stat: &str) -> Option<Self> {
-        // The name may hold anything, parentheses and blanks too.
+        // The name can contain any character, including parentheses and spaces.
         let (name, fields) = stat.split_once('(')?.1.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
-        // proc(5) counts from 1 and has two fields before these.
+        // proc(5) counts fields from 1, and two fields precede these.
         let field = |number: usize| fields.get(number - 3).copied();
         Some(Self {
             identity: Identity {
@@ -66,14 +66,14 @@ impl Process {
         })
     }
 
-    /// Returns every process of the host, dead ones that wait to be reaped among them.
+    /// Returns every process of the host, including zombies.
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter_map(Self::read).collect()
     }
 
-    /// Returns the living descendants of a process, at any depth.
+    /// Returns the running descendants of a process, at any depth.
     pub fn descendants_of(root: u32) -> Vec<Self> {
         let mut children: BTreeMap<u32, Vec<Self>> = BTreeMap::new();
         for process in Self::all() {
@@ -91,12 +91,12 @@ impl Process {
         found
     }
 
-    /// Sends a signal to this very process, and to no other that has its number by now.
+    /// Sends a signal to this process, but not to a later one with the same pid.
     ///
     /// # Errors
-    /// `ESRCH` when it is gone, else the operating system's.
+    /// Returns `ESRCH` when the process is gone, or the error of the operating system.
     pub fn signal(&self, signal: Signal) -> nix::Result<()> {
-        // Between look and signal lie microseconds; a number comes again after all others were used.
+        // Check and signal are microseconds apart; a pid is reused only after all others.
         if !self.identity.is_alive() {
             return Err(Errno::ESRCH);
         }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_blanks_and_parentheses_is_read_whole() {
+    fn a_name_with_spaces_and_parentheses_is_read_whole() {
         let line = "7 (a) S (b) R 3 5 6 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 999 1 2";
         let expected = Process {
             identity: Identity {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_used_again_is_another_process() {
+    fn a_reused_pid_is_another_process() {
         let own = Identity::own().expect("this process");
         assert!(own.is_alive());
         let earlier = Identity {

@@ -1,4 +1,5 @@
-//! What a keeper notes down for whoever comes after it, should it be killed: a file each in a folder of the server's.
+//! The record that a keeper leaves for a later sweep, in case it is killed: one file for each keeper, in a folder of
+//! the server.
 
 use std::fs;
 use std::io;
@@ -8,27 +9,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::Identity;
 
-/// What is known of one keeper and its engine.
+/// What a sweep needs to know about a keeper and its engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The kernel's id of this boot: start times and pids of another say nothing.
+    /// The kernel's id of this boot; pids and start times are only valid within it.
     pub boot_id: String,
     pub keeper: Identity,
-    /// The leader of the engine's session, whose id is its pid; `None` before it was started.
+    /// The leader of the engine's session, whose id is its pid; `None` before it is started.
     pub engine: Option<Identity>,
-    /// The value of a variable in the environment of all that the engine starts.
+    /// The value of [`MARK_VARIABLE`](crate::engine::MARK_VARIABLE) in the environment of every process the engine
+    /// starts.
     pub mark: String,
-    /// The folder of the engine's own cgroup.
+    /// The folder of the engine's cgroup; `None` when it has none.
     pub cgroup: Option<PathBuf>,
-    /// The engine's `/proc/<pid>/cgroup`.
+    /// The text of the engine's `/proc/<pid>/cgroup`; `None` before it is started.
     pub membership: Option<String>,
 }
 
 impl Record {
-    /// Replaces the keeper's record as a whole: a reader finds the earlier one or this.
+    /// Replaces the keeper's record atomically.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_string(self)?;
         let unfinished = self.path(folder, "new");
@@ -36,13 +38,15 @@ impl Record {
         fs::rename(unfinished, self.path(folder, "json"))
     }
 
+    /// Removes the keeper's record.
+    ///
     /// # Errors
-    /// The operating system's; none when it is gone already.
+    /// Returns the error of the operating system; an already removed record is not an error.
     pub fn remove(&self, folder: &Path) -> io::Result<()> {
         remove_file(&self.path(folder, "json"))
     }
 
-    /// Returns what a file says; `None` when it was not written to its end.
+    /// Reads a record; `None` when the file is incomplete or cannot be read.
     pub fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
@@ -53,7 +57,7 @@ impl Record {
     }
 }
 
-/// Returns the keeper whose record has this name, whole or not; `None` when it is no record.
+/// Returns the keeper that a record's file name contains; `None` when the file is not a record.
 pub fn keeper_of(path: &Path) -> Option<Identity> {
     let ending = path.extension()?;
     let (pid, start_time_ticks) = path.file_stem()?.to_str()?.split_once('-')?;
@@ -64,7 +68,7 @@ pub fn keeper_of(path: &Path) -> Option<Identity> {
     })
 }
 
-/// Removes a file that may be gone already.
+/// Removes a file, which may already be gone.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -72,16 +76,18 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Returns the kernel's id of this boot.
+///
 /// # Errors
-/// When the kernel does not tell.
+/// Returns an error when `/proc` cannot be read.
 pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
-/// Returns a text that nobody else has.
+/// Returns a unique mark: a random UUID from the kernel.
 ///
 /// # Errors
-/// When the kernel does not tell.
+/// Returns an error when `/proc` cannot be read.
 pub fn new_mark() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned())
 }

@@ -1,7 +1,7 @@
-//! Ends what keepers left that were killed themselves. Their engines died with them by the kernel's own doing, and what
-//! those had started may live on.
+//! Ends the processes left by keepers that were killed. The kernel kills an engine with its keeper, but processes that
+//! the engine started may live on.
 
-mod belonging;
+mod owned_processes;
 
 use std::io;
 use std::path::Path;
@@ -15,27 +15,31 @@ use crate::cgroup::Cgroup;
 use crate::process::Process;
 use crate::record::{Record, boot_id, keeper_of, remove_file};
 
-use belonging::{Seen, belonging};
+use owned_processes::{ObservedProcess, owned_processes};
 
-/// A process that waits for a device dies only when that answers.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum time spent on one engine's processes. A process that waits for a device dies only when that answers.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause between two searches.
 const PAUSE: Duration = Duration::from_millis(5);
-/// A process whose program is just being replaced shows no environment for a moment.
-const EMPTY_LOOKS: u32 = 2;
+/// Number of consecutive searches that must find nothing. A process shows no environment for a moment while it executes
+/// another program.
+const EMPTY_SEARCHES: u32 = 2;
 
-/// What a sweep did: pids with the names of their programs.
+/// The processes that a sweep found: pids and program names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     pub killed: Vec<(u32, String)>,
-    /// Those that still ran some seconds after SIGKILL, or are another user's. Their record stays for the next sweep.
+    /// Processes that still ran 10 seconds after the first SIGKILL, or belong to another user. Their record is left for
+    /// the next sweep.
     pub left: Vec<(u32, String)>,
 }
 
-/// Kills what is left of every engine whose keeper is gone without having ended it, and removes its record. Returns when
-/// what was killed is dead. A process of which it is not sure lives; records of an earlier boot are removed alone.
+/// Kills the remaining processes of every engine whose keeper died without ending it, waits until they are dead, and
+/// removes the records. A process that is not certain to belong to an engine is left alone. Records of an earlier boot
+/// are removed without a search.
 ///
 /// # Errors
-/// The operating system's, and for a folder in which others may put records.
+/// Returns the error of the operating system, and an error when other users can write to the folder.
 pub fn sweep(record_dir: &Path) -> io::Result<Swept> {
     private_folder(record_dir)?;
     let boot_id = boot_id()?;
@@ -60,16 +64,16 @@ pub fn sweep(record_dir: &Path) -> io::Result<Swept> {
     Ok(swept)
 }
 
-/// Returns what could not be ended.
+/// Kills the processes of one engine. Returns those that could not be killed.
 fn end(record: &Record, killed: &mut Vec<(u32, String)>) -> Vec<(u32, String)> {
-    let cgroup = record.cgroup.clone().map(Cgroup::left_at);
+    let cgroup = record.cgroup.clone().map(Cgroup::existing);
     let start = Monotonic::now();
-    let mut empty_looks = 0;
+    let mut empty_searches = 0;
     loop {
         let members = cgroup.as_ref().map(Cgroup::members).unwrap_or_default();
-        let found = belonging(record, &Seen::all(), &members);
-        empty_looks = if found.is_empty() { empty_looks + 1 } else { 0 };
-        if empty_looks == EMPTY_LOOKS {
+        let found = owned_processes(record, &ObservedProcess::all(), &members);
+        empty_searches = if found.is_empty() { empty_searches + 1 } else { 0 };
+        if empty_searches == EMPTY_SEARCHES {
             break;
         }
         let described = |process: &Process| (process.identity.pid, process.name.clone());
@@ -82,7 +86,7 @@ fn end(record: &Record, killed: &mut Vec<(u32, String)>) -> Vec<(u32, String)> {
         if let Some(cgroup) = &cgroup {
             cgroup.kill();
         }
-        if Monotonic::now().sec_since(start) > KILL_PATIENCE.as_secs_f64() {
+        if Monotonic::now().sec_since(start) > KILL_TIMEOUT.as_secs_f64() {
             return found.iter().map(described).collect();
         }
         std::thread::sleep(PAUSE);

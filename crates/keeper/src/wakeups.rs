@@ -8,15 +8,15 @@ use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::read;
 
-/// Signals that end the keeper's work; the first is the one of its parent's death as well.
+/// Signals that stop the keeper; the kernel sends the first when its parent dies.
 const STOPPING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
-/// The kernel counts the milliseconds of one wait in 31 bits; who waits for longer asks again.
+/// Maximum duration of one wait. The kernel limits it to 31 bits of milliseconds; callers wait repeatedly.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// All that a keeper sleeps on: its standard input, and signals.
+/// The events that a keeper waits for: data on its standard input, and signals.
 #[derive(Debug)]
 pub struct Wakeups {
-    /// `None` once the end was read.
+    /// `None` after the end of the input.
     orders: Option<io::Stdin>,
     received: Vec<u8>,
     signals: SignalFd,
@@ -24,16 +24,16 @@ pub struct Wakeups {
 }
 
 impl Wakeups {
-    /// Blocks the signals for this thread and those that it starts. Must be called before the process has other threads:
-    /// a signal goes to any that does not block it, and ends the process.
+    /// Blocks its signals for this thread and the threads it starts. Must be called before the process has other
+    /// threads: a signal is delivered to any thread that does not block it, and ends the process.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn new() -> io::Result<Self> {
         let mut mask = SigSet::from_iter(STOPPING);
         mask.add(Signal::SIGCHLD);
         mask.thread_block()?;
-        have_children_wait_to_be_reaped()?;
+        restore_default_sigchld()?;
         Ok(Self {
             orders: Some(io::stdin()),
             received: Vec::new(),
@@ -42,10 +42,10 @@ impl Wakeups {
         })
     }
 
-    /// Waits for the first line of the orders; `None` when the keeper is to stop before it came.
+    /// Waits for the first line of the input; `None` when the keeper is asked to stop before.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn order(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             self.wait(None)?;
@@ -58,17 +58,17 @@ impl Wakeups {
         }
     }
 
-    /// Tells whether the server closed the orders or is gone, or a signal asked for the end, at any time before.
+    /// Returns whether the input has ended, or a signal has asked the keeper to stop.
     pub fn is_asked_to_stop(&self) -> bool {
         self.is_asked_to_stop
     }
 
-    /// Sleeps until a child ends or the keeper is asked to stop, for `timeout` at most; `None` for as long as it takes.
+    /// Waits until a child ends or the keeper is asked to stop, at most for `timeout`; without a limit for `None`.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        // A part of a millisecond is waited for, or the caller would ask again and again.
+        // Rounds up to a millisecond, so that the caller does not loop without waiting.
         let whole_ms = |time: Duration| Duration::from_millis(time.min(MAX_WAIT).as_micros().div_ceil(1000) as u64);
         let timeout = timeout.map_or(PollTimeout::NONE, |time| {
             PollTimeout::try_from(whole_ms(time)).unwrap_or(PollTimeout::MAX)
@@ -94,7 +94,7 @@ impl Wakeups {
         Ok(())
     }
 
-    /// Returns `false` at the end of the orders.
+    /// Reads from the input. Returns `false` at its end.
     fn read_orders(&mut self) -> io::Result<bool> {
         let Some(orders) = &self.orders else { return Ok(false) };
         let mut chunk = [0; 8192];
@@ -110,14 +110,14 @@ impl Wakeups {
     }
 }
 
-/// Undoes an inherited choice to ignore the ends of children, with which the kernel keeps how they ended to itself. The
-/// engine, which inherits the choice in turn, relies on it as well.
+/// Restores the default action of SIGCHLD. When the parent ignored it, the kernel reaps children itself and their exit
+/// status is lost, for the keeper and for the engine, which inherits the setting.
 #[expect(
     unsafe_code,
-    reason = "the wrapper is unsafe for the sake of handlers, and this is none"
+    reason = "the wrapper is unsafe because of handler functions, and none is installed"
 )]
-fn have_children_wait_to_be_reaped() -> io::Result<()> {
-    // SAFETY: the default action is no function that could be run at a bad moment.
+fn restore_default_sigchld() -> io::Result<()> {
+    // SAFETY: the default action installs no handler function.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Keepers as processes, with shell scripts as engines.
+//! Tests of keepers as processes, with shell scripts as engines.
 
 mod keeper {
     pub mod started;

@@ -1,5 +1,5 @@
-//! One board, by NVML: what limits it has, what it can be set to, and setting it where this process may. Each call opens
-//! the library anew, so that a driver that was reloaded meanwhile is the one that is asked.
+//! One board, accessed by NVML: reads its limits, and sets limits and clocks when this process has the permission. Each
+//! call loads the library again, so that it works after the driver was reloaded.
 
 use std::path::Path;
 
@@ -12,29 +12,32 @@ use thiserror::Error;
 
 use crate::setting::Setting;
 
-/// Why a board is not set.
+/// The reason why a board could not be set.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ControlError {
+    /// The permission is missing.
     #[error("it may not be set: {0}")]
     Forbidden(String),
+    /// The driver or the daemon rejected the value.
     #[error("{0}")]
     Refused(String),
+    /// The driver, the board or the daemon does not answer.
     #[error("{0}")]
     Away(String),
 }
 
-/// What a board has.
+/// The present power limits of a board.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// NVML's index just now.
+    /// Present index in NVML.
     pub index: u32,
-    /// The limit that was set, in watts; `None` for a board that has none.
+    /// The limit that was set, in watts; `None` for a board without one.
     pub set_w: Option<f64>,
-    /// The lowest of all limits that apply, in watts.
+    /// The lowest limit that applies, in watts; `None` when it cannot be read.
     pub in_force_w: Option<f64>,
-    /// The limit that it has when its driver is loaded, in watts.
+    /// The limit after the driver is loaded, in watts; `None` when it cannot be read.
     pub default_w: Option<f64>,
-    /// What its energy counter shows, in millijoules: it starts again at 0 with the driver.
+    /// The energy counter in millijoules, which restarts at 0 with the driver; `None` when it cannot be read.
     pub counter_mj: Option<u64>,
 }
 
@@ -45,11 +48,12 @@ fn with_board<T>(
     ask: impl FnOnce(&mut Device<'_>) -> Result<T, NvmlError>,
 ) -> Result<T, ControlError> {
     let nvml: Nvml = open_nvml(library).map_err(|finding| ControlError::Away(finding.detail))?;
-    let mut device = nvml.device_by_uuid(uuid).map_err(in_words)?;
-    ask(&mut device).map_err(in_words)
+    let mut device = nvml.device_by_uuid(uuid).map_err(to_control_error)?;
+    ask(&mut device).map_err(to_control_error)
 }
 
-fn in_words(error: NvmlError) -> ControlError {
+/// Converts an error of NVML.
+fn to_control_error(error: NvmlError) -> ControlError {
     match error {
         NvmlError::NoPermission => ControlError::Forbidden(format!("NVML: {error}")),
         NvmlError::InvalidArg | NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_) => {
@@ -59,10 +63,10 @@ fn in_words(error: NvmlError) -> ControlError {
     }
 }
 
-/// Reads what a board has. Blocks.
+/// Reads the limits of a board. Blocks.
 ///
 /// # Errors
-/// [`ControlError::Away`] where the driver or the board does not answer.
+/// Returns [`ControlError`] when the driver or the board does not answer.
 pub fn reads(library: Option<&Path>, uuid: &str) -> Result<Limits, ControlError> {
     with_board(library, uuid, |device| {
         let watts = |milliwatts: u32| f64::from(milliwatts) / MILLIWATTS_PER_WATT;
@@ -79,7 +83,7 @@ pub fn reads(library: Option<&Path>, uuid: &str) -> Result<Limits, ControlError>
 /// Sets a board directly. Blocks.
 ///
 /// # Errors
-/// [`ControlError`] of the first part that is not taken.
+/// Returns the [`ControlError`] of the first value that was rejected; values set before it remain set.
 pub fn set(library: Option<&Path>, uuid: &str, setting: &Setting) -> Result<(), ControlError> {
     with_board(library, uuid, |device| {
         if let Some(mhz) = setting.memory_clock_mhz {
@@ -99,10 +103,10 @@ pub fn set(library: Option<&Path>, uuid: &str, setting: &Setting) -> Result<(), 
     })
 }
 
-/// Unlocks clocks of a board directly. Blocks.
+/// Unlocks the clocks of a board directly. Blocks.
 ///
 /// # Errors
-/// [`ControlError`] of the first part that is not taken.
+/// Returns the [`ControlError`] of the first clock that could not be unlocked.
 pub fn unlock(library: Option<&Path>, uuid: &str, (gpu, memory): (bool, bool)) -> Result<(), ControlError> {
     with_board(library, uuid, |device| {
         if gpu {
@@ -115,18 +119,18 @@ pub fn unlock(library: Option<&Path>, uuid: &str, (gpu, memory): (bool, bool)) -
     })
 }
 
-/// Tells whether this process may set a board, by setting the limit that it has already. Blocks.
+/// Checks that this process can set a board, by setting its present limit again. Blocks.
 ///
 /// # Errors
-/// [`ControlError`] where it may not.
-pub fn accepts(library: Option<&Path>, uuid: &str) -> Result<(), ControlError> {
+/// Returns [`ControlError`] when it cannot.
+pub fn check_permission(library: Option<&Path>, uuid: &str) -> Result<(), ControlError> {
     with_board(library, uuid, |device| {
         let now = device.power_management_limit()?;
         device.set_power_management_limit(now)
     })
 }
 
-/// Returns whole milliwatts, as NVML takes them.
+/// Converts watts to whole milliwatts, the unit of NVML.
 pub fn milliwatts(watts: f64) -> u32 {
     (watts * MILLIWATTS_PER_WATT).round() as u32
 }

@@ -12,28 +12,28 @@ use crate::restoring::{Restored, RestoredBoard, Step};
 use crate::setting::{PowerControl, Setting};
 use crate::zeusd::Zeusd;
 
-/// A driver that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// A limit is in force at once on most boards, and within a second on all that are known.
-const READ_BACK_FOR: Duration = Duration::from_secs(2);
-const READ_BACK_EVERY: Duration = Duration::from_millis(100);
-/// Longer than anybody looks at a journal.
-const JOURNAL_FOR: Duration = Duration::from_secs(2);
-/// How long a board is tried to be put back, so that a driver that is just reloaded is waited for.
-const RESTORE_FOR: Duration = Duration::from_secs(10);
-const RESTORE_EVERY: Duration = Duration::from_millis(500);
+/// Maximum duration of a call into the driver.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Maximum wait until a limit is in force. Most boards apply it at once, all known ones within a second.
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(2);
+const READ_BACK_PERIOD: Duration = Duration::from_millis(100);
+/// Maximum wait for a journal that another process has locked only to read it.
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum time spent on restoring a board, which allows for a driver that is being reloaded.
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
+const RESTORE_PERIOD: Duration = Duration::from_millis(500);
 
-/// Sets boards of this host and puts them back.
+/// Sets boards of this host and restores them.
 #[derive(Clone, Debug)]
 pub struct Controller {
     pub control: PowerControl,
     /// Path of libnvidia-ml.so; `None` searches the usual places.
     pub nvml_library: Option<PathBuf>,
-    /// Where the journals are: one folder for all who set boards of this host.
+    /// Folder of the journals, shared by all programs that set boards of this host.
     pub journals: PathBuf,
 }
 
-/// Why a board was not set; all are as they were before.
+/// The reason why boards were not set. Boards set before the error are restored.
 #[derive(Debug, Error)]
 #[error("GPU {uuid} {problem}")]
 pub struct SetError {
@@ -41,10 +41,10 @@ pub struct SetError {
     pub problem: SetProblem,
 }
 
-/// What kept a board from being set.
+/// The reason why one board was not set.
 #[derive(Debug, Error)]
 pub enum SetProblem {
-    #[error("{0}")]
+    #[error("cannot be set: {0}")]
     Journal(#[from] JournalError),
     #[error("does not take what was asked for: {0}")]
     Control(#[from] ControlError),
@@ -52,24 +52,25 @@ pub enum SetProblem {
     NoLimit,
     #[error("took a power limit of {set_w} W where {asked_w} W was asked for")]
     Rounded { asked_w: f64, set_w: f64 },
-    #[error("took the power limit of {set_w} W, and a stricter one of {in_force_w} W is in force")]
+    #[error("took the power limit of {set_w} W, but a stricter one of {in_force_w} W is in force")]
     Stricter { set_w: f64, in_force_w: f64 },
-    #[error("took the power limit of {set_w} W, and {in_force_w} W is still in force")]
+    #[error("took the power limit of {set_w} W, but {in_force_w} W is still in force")]
     NotInForce { set_w: f64, in_force_w: f64 },
 }
 
-/// A board that was set, and what it has now.
+/// A board that was set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetBoard {
     pub uuid: String,
-    /// The limit that it had, in watts; `None` for a board that tells none.
+    /// The limit before, in watts; `None` for a board that reports none.
     pub limit_before_w: Option<f64>,
-    /// The limit that is in force, in watts.
+    /// The limit in force now, in watts; `None` when it cannot be read.
     pub limit_in_force_w: Option<f64>,
 }
 
-/// Boards that were set. Dropped without [`Held::restore`] they stay so, for [`Controller::restore_left`].
-#[must_use = "what was set is to be put back"]
+/// Boards that were set. Dropping it without [`Held::restore`] leaves them set, until [`Controller::restore_left`]
+/// restores them.
+#[must_use = "boards stay set until they are restored"]
 pub struct Held {
     controller: Controller,
     boards: Vec<(SetBoard, Journal)>,
@@ -84,10 +85,11 @@ impl fmt::Debug for Held {
 }
 
 impl Controller {
-    /// Sets all boards, or none. `set_for` says for whom.
+    /// Sets all boards or none. `set_for` is a description of the purpose, for messages.
     ///
     /// # Errors
-    /// [`SetError`] of the first board that does not have what was asked for; the others are put back.
+    /// Returns [`SetError`] for the first board that does not have the requested values; the boards set before are
+    /// restored.
     pub async fn set(&self, uuids: &[String], setting: Setting, set_for: &str) -> Result<Held, SetError> {
         let mut held = Held {
             controller: self.clone(),
@@ -108,6 +110,7 @@ impl Controller {
         Ok(held)
     }
 
+    /// Sets one board, and first restores it when a dead process has left it set.
     async fn set_one(&self, uuid: &str, setting: Setting, set_for: &str) -> Result<(SetBoard, Journal), SetProblem> {
         let mut journal = self.journal_of(uuid).await?;
         if let Some(left) = journal.entry().map_err(JournalError::from)? {
@@ -153,15 +156,15 @@ impl Controller {
         }
     }
 
-    /// Opens a board's journal. Whoever only looks for what is left has it for a moment.
+    /// Opens the journal of a board, and waits a moment when another process is reading it.
     async fn journal_of(&self, uuid: &str) -> Result<Journal, JournalError> {
         let mut waited = Duration::ZERO;
         loop {
             match Journal::open(&self.journals, uuid) {
-                Err(JournalError::Busy) if waited < JOURNAL_FOR => tokio::time::sleep(READ_BACK_EVERY).await,
+                Err(JournalError::Busy) if waited < JOURNAL_TIMEOUT => tokio::time::sleep(READ_BACK_PERIOD).await,
                 opened => return opened,
             }
-            waited += READ_BACK_EVERY;
+            waited += READ_BACK_PERIOD;
         }
     }
 
@@ -170,22 +173,22 @@ impl Controller {
         let mut waited = Duration::ZERO;
         loop {
             let now = self.read(uuid).await?;
-            match differs(setting, &now) {
+            match difference(setting, &now) {
                 None => return Ok(now),
-                Some(problem) if waited >= READ_BACK_FOR => return Err(problem),
-                Some(_) => tokio::time::sleep(READ_BACK_EVERY).await,
+                Some(problem) if waited >= READ_BACK_TIMEOUT => return Err(problem),
+                Some(_) => tokio::time::sleep(READ_BACK_PERIOD).await,
             }
-            waited += READ_BACK_EVERY;
+            waited += READ_BACK_PERIOD;
         }
     }
 
-    /// Puts back every board of this user that a process set which is gone.
+    /// Restores every board that dead processes of this user have left set.
     ///
     /// # Errors
-    /// [`JournalError`] where the journals cannot be read.
+    /// Returns [`JournalError`] when the journals cannot be read.
     pub async fn restore_left(&self) -> Result<Vec<RestoredBoard>, JournalError> {
         let mut all = Vec::new();
-        // One at a time: a board that hangs keeps nobody from the journals of others.
+        // One journal is locked at a time, so that a board that hangs does not lock those of others.
         for path in Journal::left_in(&self.journals)? {
             let Some(mut journal) = Journal::open_left(&self.journals, &path)? else {
                 continue;
@@ -197,8 +200,8 @@ impl Controller {
         Ok(all)
     }
 
-    /// Returns why boards of this host cannot be set; `None` where those that have a limit can. Changes none. `gpus` are all that
-    /// the host has.
+    /// Returns the reason why boards of this host cannot be set; `None` when those with a power limit can. Changes no
+    /// values. `gpus` are all GPUs of the host.
     pub async fn problem(&self, gpus: &[GpuDevice]) -> Option<String> {
         let settable = gpus.iter().filter(|gpu| gpu.power_limits.is_some());
         let uuids: Vec<String> = settable.map(|gpu| gpu.uuid.clone()).collect();
@@ -211,23 +214,24 @@ impl Controller {
             .map(|error| error.to_string())
     }
 
-    /// Checks that boards can be set, without changing any. `gpus` are all that NVML counts, settable or not.
+    /// Checks that boards can be set, without changing values. `gpus` is the number of GPUs in NVML, settable or not.
     ///
     /// # Errors
-    /// [`ControlError`] in words that say what to do.
+    /// Returns [`ControlError`] with a message that says what to do.
     pub async fn check(&self, settable: &[String], gpus: usize) -> Result<(), ControlError> {
         match &self.control {
             PowerControl::Zeusd(socket) => Zeusd::at(socket).check(gpus).await,
             PowerControl::Nvml => {
                 for uuid in settable {
                     let (library, uuid) = (self.nvml_library.clone(), uuid.clone());
-                    within_patience(move || board::accepts(library.as_deref(), &uuid)).await?;
+                    with_timeout(move || board::check_permission(library.as_deref(), &uuid)).await?;
                 }
                 Ok(())
             }
         }
     }
 
+    /// Restores a board and empties its journal.
     async fn restore(&self, entry: &Entry, journal: &mut Journal) -> RestoredBoard {
         let restored = match self.put_back(entry).await {
             Ok(restored) => match journal.clear() {
@@ -239,6 +243,7 @@ impl Controller {
         RestoredBoard::new(&entry.before, restored)
     }
 
+    /// Restores a board to what its journal contains.
     async fn put_back(&self, entry: &Entry) -> Result<Restored, ControlError> {
         let before = &entry.before;
         let now = self.read(&before.uuid).await?;
@@ -258,8 +263,8 @@ impl Controller {
                 let shown = self.read(&before.uuid).await?.set_w;
                 if !shown.is_some_and(|shown| is_same_power_limit(shown, watts)) {
                     let shown = shown.map_or("none".to_owned(), |shown| format!("{shown} W"));
-                    let words = format!("its power limit was set back to {watts} W, and it shows {shown}");
-                    return Err(ControlError::Away(words));
+                    let message = format!("its power limit was set to {watts} W, but reads {shown}");
+                    return Err(ControlError::Away(message));
                 }
             }
         }
@@ -270,7 +275,7 @@ impl Controller {
 
     async fn read(&self, uuid: &str) -> Result<Limits, ControlError> {
         let (library, uuid) = (self.nvml_library.clone(), uuid.to_owned());
-        within_patience(move || board::reads(library.as_deref(), &uuid)).await
+        with_timeout(move || board::reads(library.as_deref(), &uuid)).await
     }
 
     async fn apply(&self, uuid: &str, index: u32, setting: Setting) -> Result<(), ControlError> {
@@ -278,7 +283,7 @@ impl Controller {
             PowerControl::Zeusd(socket) => Zeusd::at(socket).set(index, &setting).await,
             PowerControl::Nvml => {
                 let (library, uuid) = (self.nvml_library.clone(), uuid.to_owned());
-                within_patience(move || board::set(library.as_deref(), &uuid, &setting)).await
+                with_timeout(move || board::set(library.as_deref(), &uuid, &setting)).await
             }
         }
     }
@@ -288,19 +293,20 @@ impl Controller {
             PowerControl::Zeusd(socket) => Zeusd::at(socket).unlock(index, locks).await,
             PowerControl::Nvml => {
                 let (library, uuid) = (self.nvml_library.clone(), uuid.to_owned());
-                within_patience(move || board::unlock(library.as_deref(), &uuid, locks)).await
+                with_timeout(move || board::unlock(library.as_deref(), &uuid, locks)).await
             }
         }
     }
 }
 
 impl Held {
-    /// Returns the boards, in the order in which they were named.
+    /// Returns the boards, in the order in which they were set.
     pub fn boards(&self) -> impl Iterator<Item = &SetBoard> {
         self.boards.iter().map(|(board, _)| board)
     }
 
-    /// Puts all boards back; one that does not answer is tried for some seconds, and its journal stays then.
+    /// Restores all boards. A board that does not answer is retried for some seconds, after which its journal is left
+    /// for [`Controller::restore_left`].
     pub async fn restore(self) -> Vec<RestoredBoard> {
         let mut all = Vec::new();
         for (board, mut journal) in self.boards {
@@ -308,7 +314,7 @@ impl Held {
                 Ok(Some(entry)) => entry,
                 Ok(None) => continue,
                 Err(error) => {
-                    note_unread(&mut all, &board, &error);
+                    add_unreadable(&mut all, &board, &error);
                     continue;
                 }
             };
@@ -316,11 +322,11 @@ impl Held {
             let restored = loop {
                 let restored = self.controller.restore(&entry, &mut journal).await;
                 let is_away = matches!(restored.restored, Restored::Failed(ControlError::Away(_)));
-                if !is_away || waited >= RESTORE_FOR {
+                if !is_away || waited >= RESTORE_TIMEOUT {
                     break restored;
                 }
-                tokio::time::sleep(RESTORE_EVERY).await;
-                waited += RESTORE_EVERY;
+                tokio::time::sleep(RESTORE_PERIOD).await;
+                waited += RESTORE_PERIOD;
             };
             all.push(restored);
         }
@@ -328,17 +334,17 @@ impl Held {
     }
 }
 
-/// Notes a board whose journal cannot be read.
-fn note_unread(all: &mut Vec<RestoredBoard>, board: &SetBoard, error: &std::io::Error) {
+/// Adds a board whose journal cannot be read.
+fn add_unreadable(all: &mut Vec<RestoredBoard>, board: &SetBoard, error: &std::io::Error) {
     all.push(RestoredBoard {
         uuid: board.uuid.clone(),
-        set_for: "whoever set it".to_owned(),
+        set_for: "an unknown purpose".to_owned(),
         restored: Restored::Failed(ControlError::Away(format!("its journal cannot be read: {error}"))),
     });
 }
 
-/// Says in what a board differs from what was asked for.
-fn differs(setting: &Setting, now: &Limits) -> Option<SetProblem> {
+/// Returns how a board difference from the requested values; `None` when it does not.
+fn difference(setting: &Setting, now: &Limits) -> Option<SetProblem> {
     let asked_w = setting.power_limit_w?;
     let Some(set_w) = now.set_w else {
         return Some(SetProblem::NoLimit);
@@ -354,16 +360,16 @@ fn differs(setting: &Setting, now: &Limits) -> Option<SetProblem> {
     }
 }
 
-/// Runs what asks the driver, which may never come back.
-async fn within_patience<T: Send + 'static>(
+/// Runs a call into the driver on a blocking thread, with a timeout.
+async fn with_timeout<T: Send + 'static>(
     ask: impl FnOnce() -> Result<T, ControlError> + Send + 'static,
 ) -> Result<T, ControlError> {
-    match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(ask)).await {
+    match tokio::time::timeout(TIMEOUT, tokio::task::spawn_blocking(ask)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(ControlError::Away("the call into the driver failed".to_owned())),
         Err(_) => {
-            let words = format!("the driver did not answer within {} s", PATIENCE.as_secs());
-            Err(ControlError::Away(words))
+            let message = format!("the driver did not answer within {} s", TIMEOUT.as_secs());
+            Err(ControlError::Away(message))
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What a board had before it was set, on disk before it is set: a file a board, in a folder that all who set boards of
-//! this host share. Whoever has set a board holds the file's lock (flock) for as long as it lives, so that what a killed
-//! process left is told from what a living one still needs. Two lines at most: what it had, then what it was set to.
+//! The journal of a board: what it had before it was set, written to disk before it is set. One file for each board and
+//! user, in a folder shared by all programs that set boards of this host. The process that has set a board holds a lock
+//! (flock) on the file until it ends, which distinguishes the journal of a killed process from one in use. A journal
+//! has at most two lines: the values before, and the values set.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -11,56 +12,57 @@ use joulemark_files::open_own;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-const BEGINS: &str = "power-";
-const ENDS: &str = ".journal";
-/// Two lines are a few hundred bytes.
-const MOST_BYTES: u64 = 16 * 1024;
+const PREFIX: &str = "power-";
+const SUFFIX: &str = ".journal";
+/// Maximum number of bytes read; two lines have a few hundred.
+const MAX_BYTES: u64 = 16 * 1024;
 
-/// Why a board's journal cannot be had.
+/// The reason why a board's journal cannot be used.
 #[derive(Debug, Error)]
 pub enum JournalError {
-    #[error("another process has set this board, and has not put it back yet")]
+    #[error("another process has set this board and has not restored it yet")]
     Busy,
     #[error(
-        "the user with the id {0} has set this board and left it; that user puts it back by joulemark power restore"
+        "the user with the id {0} has set this board and not restored it; that user can do so with \
+         `joulemark power restore`"
     )]
     Foreign(u32),
-    #[error("the power journal cannot be kept: {0}")]
+    #[error("the power journal cannot be read or written: {0}")]
     Io(#[from] io::Error),
 }
 
-/// What a board had before it was set.
+/// The values of a board before it was set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Before {
     pub uuid: String,
-    /// For whom it is set, in words.
+    /// The purpose, as a description for messages.
     pub set_for: String,
-    /// The limit that it had, in watts; `None` where no limit is set.
+    /// The limit in watts; `None` when no limit is to be set.
     pub limit_w: Option<f64>,
-    /// Whether the clocks of the chip are locked.
+    /// Whether the clock of the GPU is to be locked.
     pub locks_gpu_clock: bool,
-    /// Whether the clock of the memory is locked.
+    /// Whether the clock of the memory is to be locked.
     pub locks_memory_clock: bool,
-    /// The board's energy counter, in millijoules.
+    /// The energy counter of the board in millijoules; `None` when it cannot be read.
     pub counter_mj: Option<u64>,
 }
 
-/// What it was set to.
+/// The values that a board was set to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct After {
-    /// The limit as the board shows it, in watts; `None` where none was set.
+    /// The limit that the board reports, in watts; `None` when no limit was set.
     pub limit_w: Option<f64>,
 }
 
-/// What stands in a journal.
+/// The content of a journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub before: Before,
-    /// `None` where whoever set it was killed before it was known.
+    /// `None` when the process was killed before it had written the result.
     pub after: Option<After>,
 }
 
-/// The journal of one board, locked.
+/// The journal of one board, locked by this process.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -68,11 +70,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a board.
+    /// Opens and locks the journal of a board.
     ///
     /// # Errors
-    /// [`JournalError::Busy`] while a process that has set the board lives, [`JournalError::Foreign`] where another user's left it
-    /// set.
+    /// Returns [`JournalError::Busy`] while another process holds the journal, and [`JournalError::Foreign`] when
+    /// another user has left the board set.
     pub fn open(folder: &Path, uuid: &str) -> Result<Self, JournalError> {
         let plain: String = uuid
             .chars()
@@ -82,7 +84,7 @@ impl Journal {
         for (path, owner) in all_in(folder)? {
             let is_of_board = path == path_of(folder, owner, &plain);
             if is_of_board && owner != own {
-                look_at_foreign(&path, owner)?;
+                check_foreign(&path, owner)?;
             }
         }
         Self::open_file(folder, &path_of(folder, own, &plain))
@@ -98,10 +100,10 @@ impl Journal {
         })
     }
 
-    /// Lists the journals of this user in which something stands.
+    /// Returns the paths of this user's journals that are not empty.
     ///
     /// # Errors
-    /// The operating system's, of the folder.
+    /// Returns the error of the operating system for the folder.
     pub fn left_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let own = nix::unistd::geteuid().as_raw();
         let all = all_in(folder)?.into_iter();
@@ -109,10 +111,10 @@ impl Journal {
         Ok(left.map(|(path, _)| path).collect())
     }
 
-    /// Opens a journal of [`Self::left_in`]; `None` while a process that has set the board lives.
+    /// Opens a journal returned by [`Self::left_in`]; `None` while a live process holds it.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn open_left(folder: &Path, path: &Path) -> Result<Option<Self>, JournalError> {
         match Self::open_file(folder, path) {
             Ok(journal) => Ok(Some(journal)),
@@ -121,36 +123,36 @@ impl Journal {
         }
     }
 
-    /// Returns what stands in it; `None` where nothing was set: a line that was cut off was never acted on.
+    /// Returns the content; `None` when nothing was set. An incomplete first line means that the board was not set.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn entry(&mut self) -> io::Result<Option<Entry>> {
         read(&mut self.file)
     }
 
-    /// Writes what a board has, to the disk: it may be set once this is back.
+    /// Writes the values before, and syncs them to disk. The board may be set after this has returned.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn begin(&mut self, before: &Before) -> io::Result<()> {
         self.clear()?;
         self.append(before)?;
         File::open(&self.folder)?.sync_all()
     }
 
-    /// Writes what the board was set to.
+    /// Writes the values that the board was set to.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn confirm(&mut self, after: &After) -> io::Result<()> {
         self.append(after)
     }
 
-    /// Empties it: the board is as it was.
+    /// Empties the journal, because the board is restored.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns the error of the operating system.
     pub fn clear(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -166,10 +168,11 @@ impl Journal {
     }
 }
 
-/// Lists the boards that this user's processes set and have not put back, whether they live or not.
+/// Returns the UUIDs of the boards that processes of this user have set and not restored, whether these processes are
+/// alive or not.
 ///
 /// # Errors
-/// The operating system's, of the folder or of a file.
+/// Returns the error of the operating system for the folder or a file.
 pub fn left_set(folder: &Path) -> io::Result<Vec<String>> {
     let mut boards = Vec::new();
     for path in Journal::left_in(folder)? {
@@ -179,19 +182,19 @@ pub fn left_set(folder: &Path) -> io::Result<Vec<String>> {
     Ok(boards)
 }
 
-/// Returns the place of the journal that a user has of a board. The user is in the name: in a folder that all share nobody may
-/// write another's file.
+/// Returns the path of a user's journal of a board. The name contains the user, because in a shared folder no user may
+/// write to a file of another.
 fn path_of(folder: &Path, user: u32, board: &str) -> PathBuf {
-    folder.join(format!("{BEGINS}{user}-{board}{ENDS}"))
+    folder.join(format!("{PREFIX}{user}-{board}{SUFFIX}"))
 }
 
-/// Lists every journal with its owner, whom its name has to say.
+/// Returns every journal with its owner. Files whose owner is not the user in their name are ignored.
 fn all_in(folder: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
     let mut all = Vec::new();
     for found in std::fs::read_dir(folder)? {
         let path = found?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let of_user = name.strip_prefix(BEGINS).filter(|name| name.ends_with(ENDS));
+        let of_user = name.strip_prefix(PREFIX).filter(|name| name.ends_with(SUFFIX));
         let user = of_user.and_then(|name| name.split('-').next()?.parse().ok());
         let owner = path.symlink_metadata().ok().map(|found| found.uid());
         if let Some(owner) = owner.filter(|owner| Some(*owner) == user) {
@@ -201,8 +204,8 @@ fn all_in(folder: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
     Ok(all)
 }
 
-/// Checks that another user has not set the board.
-fn look_at_foreign(path: &Path, owner: u32) -> Result<(), JournalError> {
+/// Checks that another user has not left the board set.
+fn check_foreign(path: &Path, owner: u32) -> Result<(), JournalError> {
     let mut file = locked(open_own(path, File::options().read(true))?)?;
     match read(&mut file)? {
         Some(_) => Err(JournalError::Foreign(owner)),
@@ -221,7 +224,7 @@ fn locked(file: File) -> Result<File, JournalError> {
 fn read(file: &mut File) -> io::Result<Option<Entry>> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(MOST_BYTES).read_to_string(&mut text)?;
+    file.take(MAX_BYTES).read_to_string(&mut text)?;
     let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
     let before = lines.next().and_then(|line| serde_json::from_str(line).ok());
     let after = lines.next().and_then(|line| serde_json::from_str(line).ok());
@@ -244,9 +247,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_read_once_its_process_is_gone_and_not_before() {
+    fn a_journal_is_read_only_after_its_process_is_gone() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut journal = Journal::open(folder.path(), "GPU-a").expect("nobody has it");
+        let mut journal = Journal::open(folder.path(), "GPU-a").expect("it is free");
         assert_eq!(journal.entry().expect("it is read"), None);
         journal.begin(&before()).expect("it is written");
         journal.confirm(&After { limit_w: Some(300.0) }).expect("it is written");
@@ -269,12 +272,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_off_is_none() {
+    fn an_incomplete_line_is_ignored() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut whole = serde_json::to_vec(&before()).expect("JSON");
         let path = path_of(folder.path(), nix::unistd::geteuid().as_raw(), "GPU-a");
         std::fs::write(&path, &whole).expect("it is written");
-        let mut journal = Journal::open(folder.path(), "GPU-a").expect("nobody has it");
+        let mut journal = Journal::open(folder.path(), "GPU-a").expect("it is free");
         assert_eq!(
             journal.entry().expect("it is read"),
             None,

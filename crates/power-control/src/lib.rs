@@ -1,7 +1,9 @@
-//! Sets power limits and locks clocks of GPUs, and puts back what they had before, whatever happens to whoever set them.
+//! Sets power limits and locks clocks of GPUs, and restores the previous values even when the process that set them is
+//! killed.
 //!
-//! Owns three things: who may set ([`PowerControl`]: NVML directly, or the daemon `zeusd`), the reading back of what a board
-//! made of it, and a journal that is on disk before anything is set. Deliberately does not know experiments.
+//! Owns three things: the way to set a board ([`PowerControl`]: NVML directly, or the daemon `zeusd`), the check of
+//! what the board reports afterwards, and a journal that is on disk before anything is set. Knows nothing about
+//! experiments.
 
 mod board;
 mod controller;

@@ -5,22 +5,22 @@ use joulemark_measurement::is_same_power_limit;
 use crate::board::{ControlError, Limits};
 use crate::journal::{Before, Entry};
 
-/// What became of a board that had been set.
+/// The result of restoring a board.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Restored {
-    /// It has what it had before.
+    /// It has its previous limit again, in watts; `None` when only clocks were locked.
     Back { limit_w: Option<f64> },
-    /// Somebody else has set another limit meanwhile, which it keeps.
+    /// Another program has set another limit meanwhile, which was left in place. Both limits are in watts.
     LeftAlone { found_w: f64, set_w: f64 },
-    /// It could not be put back yet.
+    /// It could not be restored yet.
     Failed(ControlError),
 }
 
-/// A board, and what became of it.
+/// A board and the result of restoring it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestoredBoard {
     pub uuid: String,
-    /// For whom it had been set.
+    /// The purpose for which it had been set.
     pub set_for: String,
     pub restored: Restored,
 }
@@ -44,34 +44,32 @@ impl fmt::Display for RestoredBoard {
         } = self;
         match restored {
             Restored::Back { limit_w: Some(limit) } => {
-                write!(
-                    f,
-                    "{uuid}: back at its power limit of {limit} W, set otherwise for {set_for}"
-                )
+                write!(f, "{uuid}: back at its power limit of {limit} W, changed for {set_for}")
             }
-            Restored::Back { limit_w: None } => write!(f, "{uuid}: its clocks are unlocked, locked for {set_for}"),
+            Restored::Back { limit_w: None } => write!(f, "{uuid}: its clocks, locked for {set_for}, are unlocked"),
             Restored::LeftAlone { found_w, set_w } => write!(
                 f,
-                "{uuid}: left at the power limit of {found_w} W, which somebody else has set: {set_w} W was set for {set_for}"
+                "{uuid}: left at the power limit of {found_w} W, which another program has set; {set_w} W was set for \
+                 {set_for}"
             ),
-            Restored::Failed(error) => write!(f, "{uuid}: not put back after {set_for}: {error}"),
+            Restored::Failed(error) => write!(f, "{uuid}: not restored after {set_for}: {error}"),
         }
     }
 }
 
-/// What is to be done with a board that had been set.
+/// What to do with the limit of a board.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
     /// Set this limit, in watts.
     Set(f64),
-    /// It has its limit, or none was set.
+    /// Do nothing: it has its previous limit, or no limit was set.
     Nothing,
-    /// Leave it: it has a limit that is not the one that was set.
+    /// Leave it, because its limit is not the one that was set. Both limits are in watts.
     Leave { found_w: f64, set_w: f64 },
 }
 
 impl Step {
-    /// Decides by what the journal says and what the board has now.
+    /// Decides by the journal and the present limits.
     pub fn of(entry: &Entry, now: &Limits) -> Self {
         let (Some(before_w), Some(now_w)) = (entry.before.limit_w, now.set_w) else {
             return Self::Nothing;
@@ -80,12 +78,13 @@ impl Step {
         if is(before_w) {
             return Self::Nothing;
         }
-        // The driver was loaded anew, and forgot what was set. What has been set since is somebody else's.
+        // A lower counter means that the driver was reloaded, which resets the limit to the default. Another limit was
+        // set by another program since.
         let counters = entry.before.counter_mj.zip(now.counter_mj);
         let is_reloaded = counters.is_some_and(|(then, now)| now < then) && now.default_w.is_none_or(is);
         match entry.after.as_ref().and_then(|after| after.limit_w) {
             Some(set_w) if !is(set_w) && !is_reloaded => Self::Leave { found_w: now_w, set_w },
-            // Also where whoever set it was killed before it could say to what.
+            // Also when the process was killed before it had written the result.
             _ => Self::Set(before_w),
         }
     }
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_goes_back_and_what_others_set_since_stays() {
+    fn the_limit_is_restored_unless_another_program_changed_it() {
         assert_eq!(step(Some(300.0), 300.0, 2000), Step::Set(350.0));
         assert_eq!(step(Some(300.0), 350.0, 2000), Step::Nothing, "it is back already");
         let left = Step::Leave {

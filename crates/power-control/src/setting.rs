@@ -4,16 +4,16 @@ use std::str::FromStr;
 
 use joulemark_measurement::quoted;
 
-/// Who sets limits and clocks.
+/// The way to set limits and clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PowerControl {
-    /// This process, which the driver must let.
+    /// This process calls NVML; it needs the permission of the driver.
     Nvml,
     /// The daemon `zeusd`, at this socket.
     Zeusd(PathBuf),
 }
 
-/// Text before a socket's path.
+/// Prefix of a socket's path.
 const ZEUSD: &str = "zeusd:";
 
 impl FromStr for PowerControl {
@@ -40,14 +40,14 @@ impl fmt::Display for PowerControl {
     }
 }
 
-/// What boards are to have; `None` leaves a part as it is.
+/// The values to set; `None` leaves a value as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Setting {
-    /// In watts.
+    /// Power limit in watts.
     pub power_limit_w: Option<f64>,
-    /// The clock of the streaming multiprocessors, in MHz.
+    /// Clock of the streaming multiprocessors, in MHz.
     pub gpu_clock_mhz: Option<u32>,
-    /// In MHz.
+    /// Clock of the memory, in MHz.
     pub memory_clock_mhz: Option<u32>,
 }
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_way_to_set_is_read_as_it_is_shown_and_nothing_else_is_taken() {
+    fn a_way_to_set_reads_back_and_other_texts_are_rejected() {
         for text in ["nvml", "zeusd:/run/zeusd/zeusd.sock"] {
             assert_eq!(text.parse::<PowerControl>().expect("it is known").to_string(), text);
         }

@@ -1,4 +1,4 @@
-//! Boards of the mock driver, set and put back, directly and through a socket.
+//! Sets and restores boards of the mock driver directly.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn both() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn boards_have_what_was_asked_for_until_they_are_put_back() {
+async fn boards_have_the_requested_limits_until_they_are_restored() {
     let (mock, folder) = (MockNvml::new(LIMITS), tempfile::tempdir().expect("a folder"));
     let controller = controller(&mock, folder.path());
     let held = controller
@@ -58,7 +58,7 @@ async fn boards_have_what_was_asked_for_until_they_are_put_back() {
 }
 
 #[tokio::test]
-async fn what_is_left_is_put_back_and_what_others_set_stays() {
+async fn boards_left_set_are_restored_but_not_limits_set_by_others() {
     let (mock, folder) = (MockNvml::new(LIMITS), tempfile::tempdir().expect("a folder"));
     let controller = controller(&mock, folder.path());
     let held = controller
@@ -66,7 +66,7 @@ async fn what_is_left_is_put_back_and_what_others_set_stays() {
         .await
         .expect("they are set");
     drop(held);
-    assert_eq!(shown_w(&mock, 0), 300.0, "nobody has put it back");
+    assert_eq!(shown_w(&mock, 0), 300.0, "it has not been restored");
     let other_folder = tempfile::tempdir().expect("a folder");
     let other = Controller {
         journals: other_folder.path().to_owned(),
@@ -99,7 +99,7 @@ async fn what_is_left_is_put_back_and_what_others_set_stays() {
 }
 
 #[tokio::test]
-async fn who_sets_a_board_that_was_left_puts_it_back_first() {
+async fn a_board_left_set_is_restored_before_it_is_set_again() {
     let (mock, folder) = (MockNvml::new(LIMITS), tempfile::tempdir().expect("a folder"));
     let controller = controller(&mock, folder.path());
     drop(
@@ -118,7 +118,7 @@ async fn who_sets_a_board_that_was_left_puts_it_back_first() {
 }
 
 #[tokio::test]
-async fn after_a_reload_of_the_driver_a_board_has_what_it_had_before_unless_it_was_set_since() {
+async fn a_board_is_restored_after_a_driver_reload_unless_it_was_set_since() {
     let mock = MockNvml::new(&format!("{LIMITS}\nreload_when_told=1\nreload_sec=0.2"));
     let folder = tempfile::tempdir().expect("a folder");
     let set = |device: u32, watts: u32| {
@@ -155,8 +155,8 @@ async fn after_a_reload_of_the_driver_a_board_has_what_it_had_before_unless_it_w
 }
 
 #[tokio::test]
-async fn a_board_that_does_not_do_as_asked_is_refused_in_words_and_all_are_as_before() {
-    for (switches, asked_w, words) in [
+async fn a_board_that_does_not_take_the_values_is_reported_and_all_are_restored() {
+    for (switches, asked_w, message) in [
         (
             "limit_step=25",
             310.0,
@@ -173,7 +173,7 @@ async fn a_board_that_does_not_do_as_asked_is_refused_in_words_and_all_are_as_be
             .set(&both(), limit(asked_w), "a test")
             .await
             .expect_err(switches);
-        assert!(error.to_string().contains(words), "{error}");
+        assert!(error.to_string().contains(message), "{error}");
         assert_eq!((shown_w(&mock, 0), shown_w(&mock, 1)), (400.0, 400.0), "{switches}");
         assert_eq!(controller.restore_left().await.expect("journals"), [], "{switches}");
     }

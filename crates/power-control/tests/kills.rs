@@ -1,4 +1,4 @@
-//! Processes that are killed at any moment of setting boards, and what the next one finds.
+//! Kills processes at random times while they set boards, and checks that the boards are restored.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,8 +11,9 @@ use joulemark_testkit::simulation::Chance;
 const LIBRARY: &str = "POWER_CONTROL_TEST_LIBRARY";
 const JOURNALS: &str = "POWER_CONTROL_TEST_JOURNALS";
 const KILLS: u32 = 50;
-/// Setting two boards takes a few milliseconds, and starting as long: the kills fall before, within and after.
-const MOST_MS: f64 = 25.0;
+/// Maximum time before a kill. Starting and setting two boards take a few milliseconds each, so that kills fall before,
+/// during and after.
+const MAX_MS: f64 = 25.0;
 
 fn controller(library: &Path, journals: &Path) -> Controller {
     Controller {
@@ -22,9 +23,9 @@ fn controller(library: &Path, journals: &Path) -> Controller {
     }
 }
 
-/// The other half of the test below, in a process of its own.
+/// Sets and restores boards until it is killed. The test below runs it as a process of its own.
 #[test]
-fn a_process_that_is_to_be_killed() {
+fn a_process_to_be_killed() {
     let (Some(library), Some(journals)) = (std::env::var_os(LIBRARY), std::env::var_os(JOURNALS)) else {
         return;
     };
@@ -50,7 +51,7 @@ fn a_process_that_is_to_be_killed() {
 }
 
 #[tokio::test]
-async fn boards_are_as_before_whenever_whoever_set_them_is_killed() {
+async fn boards_are_restored_whenever_their_process_is_killed() {
     let mock = MockNvml::new("devices=2\nmax_limit=500\ndefault_limit=400\npower_limit=400");
     let folder = tempfile::tempdir().expect("a folder");
     let controller = controller(&mock.library(), folder.path());
@@ -58,13 +59,13 @@ async fn boards_are_as_before_whenever_whoever_set_them_is_killed() {
     let mut left = 0;
     for _ in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "a_process_that_is_to_be_killed"])
+            .args(["--exact", "a_process_to_be_killed"])
             .env(LIBRARY, mock.library())
             .env(JOURNALS, folder.path())
             .stdout(Stdio::null())
             .spawn()
             .expect("it starts");
-        tokio::time::sleep(Duration::from_secs_f64(chance.between(0.0, MOST_MS) / 1e3)).await;
+        tokio::time::sleep(Duration::from_secs_f64(chance.between(0.0, MAX_MS) / 1e3)).await;
         child.kill().expect("it lives");
         child.wait().expect("it is ours");
         left += controller.restore_left().await.expect("journals").len();

@@ -1,4 +1,5 @@
-//! The wire of zeusd 0.5, held to what the real one answered on two boards of the mock driver (`tests/zeusd.sh` runs it).
+//! The protocol of zeusd 0.5, with the answers that the real daemon gave on two boards of the mock driver
+//! (`tests/zeusd.sh` runs it).
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const FORBIDDEN: &str =
     r#"{"errors":{"0":"NVML error: the current user does not have permission to perform this operation"}}"#;
 const DISABLED: &str = r#"{"error":"API group 'gpu-control' is not enabled on this server."}"#;
 
-/// A socket that gives the recorded answers in order, does what a call that succeeds does, and notes what was asked.
+/// A socket that gives recorded answers in order, has the effect of each successful call, and records the requests.
 struct Recorded {
     socket: PathBuf,
     asked: Arc<Mutex<Vec<String>>>,
@@ -24,7 +25,7 @@ struct Recorded {
 }
 
 impl Recorded {
-    /// `acts` is run with each request line before a 200 is given.
+    /// Starts it; `acts` runs with each request line before a 200 is sent.
     fn start(answers: &[(u16, &str)], acts: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("zeusd.sock");
@@ -87,10 +88,10 @@ fn limit(watts: f64) -> Setting {
 }
 
 #[tokio::test]
-async fn calls_are_those_that_the_daemon_takes_and_name_the_board_by_its_index() {
+async fn calls_have_the_daemon_s_form_and_name_the_board_by_its_index() {
     let (mock, folder) = (boards(), tempfile::tempdir().expect("a folder"));
     let library = mock.library();
-    // The daemon's own part: it sets the board that it was asked to.
+    // The effect of the daemon: it sets the board.
     let sets = move |line: &str| {
         let Some(milliwatts) = line.split("power_limit_mw=").nth(1) else {
             return;
@@ -123,8 +124,8 @@ async fn calls_are_those_that_the_daemon_takes_and_name_the_board_by_its_index()
 }
 
 #[tokio::test]
-async fn what_it_refuses_is_said_and_nothing_is_left_set() {
-    for (answer, words) in [
+async fn refusals_are_reported_and_nothing_is_left_set() {
+    for (answer, message) in [
         ((400, REFUSED), "a supplied argument was invalid"),
         ((403, FORBIDDEN), "may not be set"),
         ((404, DISABLED), "was it started with --enable gpu-control?"),
@@ -135,8 +136,8 @@ async fn what_it_refuses_is_said_and_nothing_is_left_set() {
         let error = controller
             .set(&[uuid(0)], limit(300.0), "a test")
             .await
-            .expect_err(words);
-        assert!(error.to_string().contains(words), "{error}");
+            .expect_err(message);
+        assert!(error.to_string().contains(message), "{error}");
         assert_eq!(controller.restore_left().await.expect("journals"), []);
         let shown = reads(Some(&mock.library()), &uuid(0)).expect("the board answers");
         assert_eq!(shown.set_w, Some(400.0));
@@ -144,7 +145,7 @@ async fn what_it_refuses_is_said_and_nothing_is_left_set() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_cannot_set_is_told_from_one_that_can() {
+async fn a_daemon_that_cannot_set_boards_is_detected() {
     let (mock, folder) = (boards(), tempfile::tempdir().expect("a folder"));
     let uuids = [uuid(0), uuid(1)];
     let check = async |body: &str| {
@@ -152,12 +153,12 @@ async fn a_daemon_that_cannot_set_is_told_from_one_that_can() {
         zeusd.controller(&mock, folder.path()).check(&uuids, uuids.len()).await
     };
     assert_eq!(check(DISCOVERED).await, Ok(()));
-    let ControlError::Forbidden(words) = check(READS_ONLY).await.expect_err("it sets nothing") else {
+    let ControlError::Forbidden(message) = check(READS_ONLY).await.expect_err("it sets nothing") else {
         panic!("it is a matter of rights")
     };
     assert!(
-        words.contains("--enable gpu-read; it takes gpu-control as well"),
-        "{words}"
+        message.contains("--enable gpu-read; enable gpu-control as well"),
+        "{message}"
     );
     let locked = DISCOVERED.replace("false", "true");
     assert!(matches!(check(&locked).await, Err(ControlError::Forbidden(_))));

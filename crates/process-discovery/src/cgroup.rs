@@ -1,4 +1,4 @@
-//! The tree of control groups (v2). Owns the walk through it; deliberately does not know units.
+//! The tree of control groups (v2). Owns the search in it; knows nothing about units.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 
-/// More than slices, a user's manager and a container's own units nest.
+/// Maximum depth of the search, more than nested slices, a user's manager and the units of a container need.
 const MAX_DEPTH: usize = 16;
-/// A host of thousands of containers has fewer.
+/// Number of visited folders at which the search ends, more than a host with thousands of containers has.
 const MAX_FOLDERS: usize = 100_000;
 
-/// Stands in `cgroup.procs` for a process of a pid namespace that is not seen from here.
-pub const UNSEEN: u32 = 0;
+/// The number in `cgroup.procs` for a process in a pid namespace that is not visible from this one.
+pub const OUTSIDE_NAMESPACE: u32 = 0;
 
-/// Returns where the tree begins; `None` on a host with cgroup v1 alone.
+/// Returns the root of the tree; `None` on a host with only cgroup v1.
 pub fn tree(host: &Host) -> Option<PathBuf> {
-    // The second one stands beside controllers of v1.
+    // The second folder is used beside controllers of v1.
     let places = [host.cgroup_root.clone(), host.cgroup_root.join("unified")];
     places
         .into_iter()
         .find(|place| place.join("cgroup.controllers").exists())
 }
 
-/// Returns the groups called `name` that lie highest in the tree, none where there is no such group.
-pub fn groups_called(tree: &Path, name: &str) -> Vec<PathBuf> {
+/// Returns the groups with this name at the highest level that has any; empty when there is none.
+pub fn groups_named(tree: &Path, name: &str) -> Vec<PathBuf> {
     let mut level = vec![tree.to_owned()];
     let mut visited = 0;
     for _ in 0..MAX_DEPTH {
@@ -42,11 +42,12 @@ pub fn groups_called(tree: &Path, name: &str) -> Vec<PathBuf> {
     Vec::new()
 }
 
-/// Returns the processes in a group and in those below it, with [`UNSEEN`] for those that are not seen from here.
+/// Returns the processes in a group and those below it, with [`OUTSIDE_NAMESPACE`] for processes of other pid
+/// namespaces.
 ///
 /// # Errors
-/// Returns an error when the list of the group itself cannot be read. One below it may end at any moment, or hold threads
-/// of processes that are listed above it.
+/// Returns an error when the list of the group itself cannot be read. Groups below it are skipped when they cannot be
+/// read, since they may end at any time or contain only threads.
 pub fn processes_in(group: &Path) -> io::Result<BTreeSet<u32>> {
     let list = |group: &Path| -> io::Result<Vec<u32>> {
         let text = std::fs::read_to_string(group.join("cgroup.procs"))?;

@@ -2,11 +2,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 
 use crate::host::Host;
 
-/// Any port will do for an address that nothing is sent to: that of "discard".
+/// The port of the "discard" service, for sockets over which nothing is sent.
 const DISCARD: u16 = 9;
 
-/// Returns the addresses of this host that an endpoint's `name` means; none where it is, or may be, another host's. No
-/// name but the host's own is looked up, and that by the host's own means.
+/// Returns the addresses of this host that the `name` of an endpoint stands for; empty when it belongs, or may belong,
+/// to another host. Only the host's own name is resolved, by the system's resolver.
 pub fn addresses_here(host: &Host, name: &str) -> Vec<IpAddr> {
     let bare = name
         .strip_prefix('[')
@@ -32,7 +32,7 @@ pub fn addresses_here(host: &Host, name: &str) -> Vec<IpAddr> {
     own
 }
 
-/// Returns the address that a connection to this one goes to: the unspecified one means the host itself.
+/// Returns the address that a connection to this address reaches. An unspecified address reaches the host itself.
 fn as_connected(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
@@ -41,7 +41,7 @@ fn as_connected(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Asks the kernel for the way to an address: to one of its own it leads from that address itself. Nothing is sent.
+/// Returns whether an address belongs to this host: the kernel then routes to it from that address. Sends nothing.
 fn is_own(address: IpAddr) -> bool {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -55,6 +55,7 @@ fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || leads_to_itself().is_ok_and(|from| from.ip() == address)
 }
 
+/// Returns the name of this host.
 fn own_name(host: &Host) -> Option<String> {
     let name = std::fs::read_to_string(host.proc_root.join("sys/kernel/hostname")).ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
@@ -81,8 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn another_host_s_addresses_and_names_are_not() {
-        // Addresses for documentation, which no host has.
+    fn addresses_and_names_of_other_hosts_are_not() {
+        // Addresses reserved for documentation.
         for name in [
             "192.0.2.1",
             "2001:db8::1",

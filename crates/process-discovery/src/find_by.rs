@@ -5,22 +5,22 @@ use crate::not_found::NotFound;
 use crate::served::Served;
 use crate::{pid_file, port, unit};
 
-/// One way to find the processes that serve an endpoint. Their order is that of preference.
+/// A way to find the processes that serve an endpoint. The order of the variants is the order of preference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindBy {
-    /// A systemd unit, the system's or a user's; a name without a type is a service's.
+    /// The name of a systemd unit, of the system or of a user; a name without a type means a service.
     Unit(String),
-    /// A file that holds the process id of the engine's root.
+    /// A file that contains the pid of the engine's root process.
     PidFile(PathBuf),
-    /// The endpoint itself: who listens there.
+    /// The endpoint: the processes that listen on it.
     Port { host: String, port: u16 },
 }
 
-/// Returns the processes that the most preferred way finds. The reasons of ways that failed before it stand in
-/// [`Served::passed_over`].
+/// Returns the processes found by the most preferred way that succeeds. [`Served::passed_over`] contains the reasons of
+/// the ways that failed before it.
 ///
 /// # Errors
-/// Returns the reason when no way finds them; those of all ways where there are several.
+/// Returns the reason when no way succeeds, or the reasons of all ways when there are several.
 pub fn find(by: &[FindBy]) -> Result<Served, NotFound> {
     find_on(&Host::here(), by)
 }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_is_preferred_to_the_port_in_whatever_order_they_are_named() {
+    fn the_unit_is_preferred_to_the_port_in_any_order() {
         let fake = FakeHost::new();
         fake.process(100, "vllm", 1);
         fake.process(200, "python3", 1);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_that_fails_is_told_of_beside_the_one_that_finds_the_engine() {
+    fn a_failed_way_is_reported_beside_the_successful_one() {
         let fake = FakeHost::new();
         fake.process(200, "python3", 1);
         fake.listens(LOOPBACK, 8000, 7, &[200]);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn where_every_way_fails_each_reason_is_given() {
+    fn when_every_way_fails_each_reason_is_given() {
         let fake = FakeHost::new();
         let by = [FindBy::Unit("vllm.service".to_owned()), endpoint()];
         let reason = find_on(&fake.host(), &by).expect_err("nothing runs").to_string();

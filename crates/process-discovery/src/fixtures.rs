@@ -1,4 +1,4 @@
-//! A host in a temporary folder: processes, sockets and units as the kernel shows them.
+//! A fake host in a temporary folder, with processes, sockets and units in the format of the kernel.
 
 use std::fs;
 use std::net::IpAddr;
@@ -9,25 +9,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::host::Host;
 
 pub const LOOPBACK: &str = "127.0.0.1";
-/// When the fake host was started, since 1970.
+/// Boot time of the fake host, in seconds since 1970.
 pub const BOOT_SEC: u64 = 1_700_000_000;
 pub const TICKS_PER_SEC: u64 = 100;
 
 static FORKS: Mutex<()> = Mutex::new(());
 
-/// Holds off other tests that start a process: until it runs its program, it has all sockets of this process.
-pub fn forks_alone() -> MutexGuard<'static, ()> {
+/// Excludes other tests that start processes: between fork and exec, a child holds all sockets of this process.
+pub fn exclude_other_forks() -> MutexGuard<'static, ()> {
     FORKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A fake host; its folder is removed when it is dropped.
 pub struct FakeHost(tempfile::TempDir);
 
 impl FakeHost {
+    /// Returns a host without processes, sockets and units.
     pub fn new() -> Self {
         Self::with_cgroups_in("")
     }
 
-    /// A host whose cgroup v2 tree is in that folder below `/sys/fs/cgroup`.
+    /// Returns a host whose cgroup v2 tree is in this folder below `/sys/fs/cgroup`.
     pub fn with_cgroups_in(tree: &str) -> Self {
         let fake = Self(tempfile::tempdir().expect("a temporary folder"));
         fake.write(&format!("sys/fs/cgroup/{tree}cgroup.controllers"), "cpu\n");
@@ -38,14 +40,17 @@ impl FakeHost {
         fake
     }
 
+    /// Returns the folders to search.
     pub fn host(&self) -> Host {
         Host::below(self.0.path())
     }
 
+    /// Returns a path below the root of the host.
     pub fn path(&self, path: &str) -> PathBuf {
         self.0.path().join(path)
     }
 
+    /// Writes a file, creates its folders, and returns its path.
     pub fn write(&self, path: &str, text: &str) -> PathBuf {
         let file = self.path(path);
         fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
@@ -53,6 +58,7 @@ impl FakeHost {
         file
     }
 
+    /// Creates or replaces a symbolic link.
     pub fn link(&self, path: &str, target: &str) {
         let link = self.path(path);
         fs::create_dir_all(link.parent().expect("a parent")).expect("a folder");
@@ -60,21 +66,24 @@ impl FakeHost {
         symlink(target, link).expect("a link");
     }
 
+    /// Sets the pid namespace of this process.
     pub fn pid_namespace(&self, namespace: &str) {
         self.link("proc/self/ns/pid", namespace);
     }
 
+    /// Adds a process that started one second after boot.
     pub fn process(&self, pid: u32, name: &str, parent: u32) {
         self.process_started(pid, name, parent, TICKS_PER_SEC);
     }
 
+    /// Adds a process with its start time in clock ticks after boot.
     pub fn process_started(&self, pid: u32, name: &str, parent: u32, started_ticks: u64) {
         let stat = format!("{pid} ({name}) S {parent} 0 0 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {started_ticks} 0 0\n");
         self.write(&format!("proc/{pid}/stat"), &stat);
         self.link(&format!("proc/{pid}/fd/0"), "/dev/null");
     }
 
-    /// Adds a socket that these processes hold.
+    /// Adds a listening socket held by these processes.
     pub fn listens(&self, address: &str, port: u16, inode: u64, holders: &[u32]) {
         let address: IpAddr = address.parse().expect("an address");
         let file = if address.is_ipv4() {
@@ -90,7 +99,7 @@ impl FakeHost {
         }
     }
 
-    /// Adds a control group with these processes, which used 1.5 CPU seconds.
+    /// Adds a control group with these processes and 1.5 s of CPU time.
     pub fn unit(&self, path: &str, pids: &[u32]) {
         let list: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
         self.write(&format!("sys/fs/cgroup/{path}/cgroup.procs"), &list);
@@ -100,7 +109,7 @@ impl FakeHost {
         );
     }
 
-    /// Makes a folder unreadable, also for root, whom a mode does not stop.
+    /// Makes a folder unreadable, also for root, for whom permissions do not apply.
     pub fn forbid(&self, path: &str) {
         let folder = self.path(path);
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).expect("a mode");
@@ -111,7 +120,7 @@ impl FakeHost {
     }
 }
 
-/// Returns the line by which the kernel lists a socket that waits for connections.
+/// Returns the kernel's line for a listening socket.
 pub fn tcp_line(address: IpAddr, port: u16, uid: u32, inode: u64) -> String {
     let bytes = match address {
         IpAddr::V4(address) => address.octets().to_vec(),

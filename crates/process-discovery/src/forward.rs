@@ -1,18 +1,19 @@
-//! Programs that listen for others. Their energy is not that of the engine behind them.
+//! Forwards: programs that accept connections for another program, such as proxies and tunnels. Their energy is not
+//! that of the engine behind them.
 
 use joulemark_meter::pids_are_the_hosts;
 
 use crate::host::Host;
 use crate::processes::stat_of;
 
-/// The kernel cuts a program's name to these bytes.
+/// The kernel truncates the name of a program to this length.
 const MAX_NAME_BYTES: usize = 15;
 
 const INIT: u32 = 1;
 const SERVICE_MANAGER: &str = "systemd";
 
-/// Ports of containers and virtual machines, tunnels, relays, reverse proxies, gateways of LLM servers, service managers.
-/// File names of the programs.
+/// Names of programs: container runtimes and virtual machines, tunnels, relays, reverse proxies, gateways for LLM
+/// servers, service managers.
 const FORWARDS: &[&str] = &[
     "conmon",
     "containerd",
@@ -90,18 +91,17 @@ const FORWARDS: &[&str] = &[
     "init",
 ];
 
-/// Shells that scripts of units and containers run in.
+/// Shells that run the scripts of units and containers.
 const SHELLS: [&str; 6] = ["ash", "bash", "busybox", "dash", "sh", "zsh"];
 
-/// Returns the program's name where the process is a forward and no engine; `None` for any other, also for one that
-/// cannot be read.
+/// Returns the program's name when the process is a forward; `None` otherwise, and for a process that cannot be read.
 pub fn forward(host: &Host, pid: u32) -> Option<String> {
     let name = stat_of(host, pid).ok()?.name;
     if pid == INIT && pids_are_the_hosts(&host.proc_root.join("self/ns/pid")) {
         return Some(name);
     }
-    let by_name = FORWARDS.iter().find(|known| cut(known) == name);
-    // A process may call itself otherwise; its program can be read of the same user alone.
+    let by_name = FORWARDS.iter().find(|known| truncated(known) == name);
+    // A process can change its name. Its program file is only readable for the same user.
     let program = std::fs::read_link(host.proc_root.join(format!("{pid}/exe")));
     let by_program = || {
         let program = program.ok()?;
@@ -111,18 +111,18 @@ pub fn forward(host: &Host, pid: u32) -> Option<String> {
     by_name.or_else(by_program).map(|name| (*name).to_owned())
 }
 
-/// Tells whether the process starts others once somebody connects, and holds their sockets until then.
+/// Returns whether the process is a service manager, which can hold a socket until it starts the service for it.
 pub fn is_service_manager(host: &Host, pid: u32) -> bool {
     forward(host, pid).is_some_and(|name| pid == INIT || name == SERVICE_MANAGER)
 }
 
-/// Tells whether the process does nothing but run other programs.
+/// Returns whether the process is a shell.
 pub fn is_shell(host: &Host, pid: u32) -> bool {
     stat_of(host, pid).is_ok_and(|stat| SHELLS.contains(&stat.name.as_str()))
 }
 
-/// Returns the name as the kernel keeps it.
-pub fn cut(name: &str) -> &str {
+/// Returns a name as the kernel truncates it.
+pub fn truncated(name: &str) -> &str {
     name.get(..MAX_NAME_BYTES).unwrap_or(name)
 }
 
@@ -132,7 +132,7 @@ mod tests {
     use crate::fixtures::FakeHost;
 
     #[test]
-    fn a_forward_is_known_by_its_name_cut_or_not() {
+    fn a_forward_is_recognised_by_its_full_or_truncated_name() {
         let fake = FakeHost::new();
         let names = ["docker-proxy", "containerd-shim", "systemd-socket-", "nginx", "sshd"];
         for (pid, name) in (100..).zip(names) {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forward_that_calls_itself_otherwise_is_known_by_its_program() {
+    fn a_renamed_forward_is_recognised_by_its_program() {
         let fake = FakeHost::new();
         fake.process(100, "exe", 1);
         fake.link("proc/100/exe", "/usr/bin/rootlesskit");
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_process_is_an_engine_within_a_container_alone() {
+    fn the_first_process_is_an_engine_only_within_a_container() {
         let fake = FakeHost::new();
         fake.process(1, "vllm", 0);
         assert!(is_service_manager(&fake.host(), 1));

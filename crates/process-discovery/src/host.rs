@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-/// Where systemd reads units from, the manager's own and the users'.
+/// Folders that systemd reads units from, for the system and for users.
 const UNIT_FOLDERS: [&str; 12] = [
     "etc/systemd/system",
     "run/systemd/system",
@@ -16,7 +16,7 @@ const UNIT_FOLDERS: [&str; 12] = [
     "lib/systemd/user",
 ];
 
-/// The folders in which a host tells of its processes.
+/// The folders that describe the processes of a host.
 #[derive(Clone, Debug)]
 pub struct Host {
     pub proc_root: PathBuf,
@@ -30,7 +30,7 @@ impl Host {
         Self::below(Path::new("/"))
     }
 
-    /// Returns the host whose file system begins at `root`.
+    /// Returns the host whose file system has its root at `root`.
     pub fn below(root: &Path) -> Self {
         Self {
             proc_root: root.join("proc"),

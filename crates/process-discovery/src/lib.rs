@@ -1,13 +1,14 @@
 //! Finds the processes of this host that serve an endpoint, so that energy can be attributed to them.
 //!
-//! A systemd unit is the surest way: its cgroup holds all that it started, and its CPU time is readable by everyone. A PID
-//! file names the root of a process tree. The port needs no configuration, but `/proc` of another user may not be read.
+//! A systemd unit is the most reliable way: its cgroup contains every process that it started, and its CPU time is
+//! readable for everyone. A PID file names the root of a process tree. The port needs no configuration, but `/proc` of
+//! another user may not be readable.
 //!
-//! Workers that another program starts (Ray's, MPI's) are in nobody's tree and nobody's port: the unit finds them where it
-//! holds that program as well.
+//! Workers started by another program (Ray, MPI) are neither in the engine's process tree nor behind its port. A unit
+//! that contains that program finds them.
 //!
-//! Owns which processes are the engine and the reason why they are not known. Deliberately does not know their energy, nor
-//! who asks.
+//! Owns the decision which processes are the engine, and the reason when it is unknown. Knows nothing about energy or
+//! about the caller.
 
 mod cgroup;
 mod endpoint_address;

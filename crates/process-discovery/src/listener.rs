@@ -1,17 +1,17 @@
-//! The sockets that wait for connections, as `/proc/net/tcp` and `/proc/net/tcp6` list them. Owns the format, and which of
-//! several the kernel would give a connection to.
+//! Listening sockets, as listed in `/proc/net/tcp` and `/proc/net/tcp6`. Owns their format, and the choice of the
+//! socket that a connection reaches when several match.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::host::Host;
 
-/// `TCP_LISTEN` of the kernel.
+/// The kernel's `TCP_LISTEN`.
 const LISTEN: &str = "0A";
-/// Digits of an address's 32-bit word.
+/// Hexadecimal digits of a 32-bit word of an address.
 const WORD_DIGITS: usize = 8;
 
-/// One socket that waits for connections.
+/// A listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub address: IpAddr,
@@ -22,7 +22,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Returns the socket of a line; `None` for one in another state, the heading, and what is no such line.
+    /// Parses a line; `None` for a socket in another state, for the heading, and for any other text.
     pub fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode …
@@ -38,9 +38,10 @@ impl Listener {
         })
     }
 
-    /// Returns how well the socket fits a connection to `wanted`, the lowest best; `None` where it does not. The kernel
-    /// prefers the address itself to the unspecified one, and of these a socket of the connection's own version of IP. One
-    /// for IPv6 alone counts as for both: the list does not tell them apart, and who connects by IPv4 never meets it.
+    /// Returns how well the socket matches a connection to `wanted`, the best match lowest; `None` when it does not
+    /// match. The kernel prefers the exact address to the unspecified one, and among unspecified ones a socket of the
+    /// connection's IP version. An IPv6-only socket cannot be distinguished from a dual-stack one in the list and
+    /// counts as dual-stack.
     fn rank(&self, wanted: IpAddr) -> Option<u8> {
         let is_of_version = self.address.is_ipv4() == wanted.is_ipv4();
         let address = self.address.to_canonical();
@@ -56,8 +57,8 @@ impl Listener {
     }
 }
 
-/// Returns the sockets among `listeners` that the kernel gives a connection to `address` and `port` to: several where they
-/// share it.
+/// Returns the sockets in `listeners` that a connection to `address` and `port` can reach; several when they share the
+/// port.
 pub fn answering(listeners: &[Listener], address: IpAddr, port: u16) -> Vec<Listener> {
     let fitting = listeners.iter().filter(|listener| listener.port == port);
     let ranked: Vec<(u8, Listener)> = fitting
@@ -73,10 +74,11 @@ pub fn answering(listeners: &[Listener], address: IpAddr, port: u16) -> Vec<List
         .collect()
 }
 
-/// Reads all sockets of the host that wait for connections.
+/// Reads all listening sockets of the host.
 ///
 /// # Errors
-/// Returns an error when the list for IPv4 cannot be read; that for IPv6 is missing where the kernel has none.
+/// Returns an error when the list for IPv4 cannot be read. A missing list for IPv6 means that the kernel does not
+/// support it.
 pub fn listeners(host: &Host) -> io::Result<Vec<Listener>> {
     let read = |name: &str| std::fs::read_to_string(host.proc_root.join("net").join(name));
     let v6 = match read("tcp6") {
@@ -87,7 +89,8 @@ pub fn listeners(host: &Host) -> io::Result<Vec<Listener>> {
     Ok(v4.lines().chain(v6.lines()).filter_map(Listener::parse).collect())
 }
 
-/// Each 32-bit word is printed as a number of the host, though it holds bytes in the network's order.
+/// Parses an address, whose 32-bit words are printed in the host's byte order although they contain bytes in network
+/// order.
 fn parse_address(digits: &str) -> Option<IpAddr> {
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn a_line_of_the_kernel_s_is_read() {
+    fn a_line_of_the_kernel_is_read() {
         let line = "  12: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1065 1 \
                     000000006fea4874 100 0 0 10 0";
         let read = Listener::parse(line).expect("a listener");
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_itself_is_preferred_to_every_address() {
+    fn the_exact_address_is_preferred_to_the_unspecified_one() {
         assert_eq!(answering_inodes(&["0.0.0.0", "127.0.0.1", "::"], "127.0.0.1"), [2]);
         assert_eq!(answering_inodes(&["0.0.0.0", "::ffff:127.0.0.1"], "127.0.0.1"), [2]);
         assert_eq!(answering_inodes(&["::", "0.0.0.0", "127.0.0.2"], "127.0.0.1"), [2]);
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_by_another_version_of_ip_does_not_answer() {
+    fn a_socket_of_the_other_ip_version_does_not_match() {
         assert_eq!(answering_inodes(&["0.0.0.0", "127.0.0.1"], "::1"), [0_u64; 0]);
         assert_eq!(answering_inodes(&["::1"], "127.0.0.1"), [0_u64; 0]);
         assert_eq!(answering_inodes(&["::", "::1"], "::1"), [2]);
@@ -194,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_kernel_prints_is_read_back(address: IpAddr, port: u16, inode: u64, uid: u32) {
+        fn the_kernel_s_format_is_read_back(address: IpAddr, port: u16, inode: u64, uid: u32) {
             let line = tcp_line(address, port, uid, inode);
             prop_assert_eq!(Listener::parse(&line), Some(Listener { address, port, uid, inode }));
         }

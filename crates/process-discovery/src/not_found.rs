@@ -2,11 +2,11 @@ use std::path::PathBuf;
 
 use joulemark_measurement::quoted;
 
-/// The reason why the processes of an endpoint are not known, and what mends it.
+/// The reason why the processes of an endpoint were not found, with a way to correct it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
     #[error(
-        "the unit {} runs nowhere, and systemd's folders hold no file of it; name one that `systemctl status` finds",
+        "the unit {} does not run, and systemd has no file for it; name one that `systemctl status` finds",
         quoted(unit)
     )]
     UnitUnknown { unit: String },
@@ -14,47 +14,46 @@ pub enum NotFound {
     UnitNotRunning { unit: String },
     #[error("several units are called {} ({places}); name the engine by pid_file", quoted(unit))]
     UnitAmbiguous { unit: String, places: String },
-    #[error("the unit {} cannot be looked for: there is no cgroup v2 tree in {}", quoted(unit), cgroup_root.display())]
+    #[error("the unit {} cannot be found: there is no cgroup v2 tree in {}", quoted(unit), cgroup_root.display())]
     NoCgroups { unit: String, cgroup_root: PathBuf },
     #[error("the unit {} cannot be read: {reason}", quoted(unit))]
     UnitUnreadable { unit: String, reason: String },
 
     #[error("the PID file {} cannot be read: {reason}", path.display())]
     PidFileUnreadable { path: PathBuf, reason: String },
-    #[error("the PID file {} holds no process id; accepted is one positive number", path.display())]
+    #[error("the PID file {} contains no process id; accepted is one positive number", path.display())]
     PidFileMalformed { path: PathBuf },
     #[error("process {pid} of the PID file {} is not running", path.display())]
     ProcessGone { path: PathBuf, pid: u32 },
     #[error("process {pid} of the PID file {} cannot be read: {reason}", path.display())]
     ProcessUnreadable { path: PathBuf, pid: u32, reason: String },
-    #[error("process {pid} started {later_sec} s after the PID file {} was written: the number was given to another \
-             program since", path.display())]
+    #[error("process {pid} started {later_sec} s after the PID file {} was written: another program has that id now",
+             path.display())]
     PidReused { path: PathBuf, pid: u32, later_sec: u64 },
-    #[error("process {pid} of the PID file {} is a thread of the kernel: the number may be one within a container; name \
+    #[error("process {pid} of the PID file {} is a kernel thread: the file may contain the id within a container; name \
              systemd_unit", path.display())]
     KernelThread { path: PathBuf, pid: u32 },
 
     #[error(
-        "{} is not on this host, as far as is known here: accepted are the addresses of this host, localhost and this \
-             host's own name",
+        "{} is not known to be this host; accepted are the addresses of this host, localhost and this host's name",
         quoted(host)
     )]
     AnotherHost { host: String },
     #[error("the sockets of this host cannot be read: {reason}; name systemd_unit or pid_file")]
     SocketsUnreadable { reason: String },
     #[error(
-        "no process that can be seen from here listens on port {port} of {}; a port that the kernel forwards to a \
+        "no process visible to this service listens on port {port} of {}; a port that the kernel forwards to a \
              container has no listener on the host: name systemd_unit or pid_file",
         quoted(host)
     )]
     NobodyListens { host: String, port: u16 },
     #[error(
-        "who listens on port {port} cannot be seen from here: /proc of another user (id {uid}) or of another container \
-             may not be read; run this service as the same user, or name systemd_unit or pid_file"
+        "the process that listens on port {port} is not visible to this service, which cannot read /proc of another \
+             user (id {uid}) or of another container; run this service as the same user, or name systemd_unit or pid_file"
     )]
     OwnerHidden { port: u16, uid: u32 },
     #[error(
-        "{} means two servers on port {port}, with the processes {pids}; name the address of one",
+        "{} stands for several servers on port {port}, with the processes {pids}; name the address of one",
         quoted(host)
     )]
     SeveralServers { host: String, port: u16, pids: String },
@@ -72,7 +71,7 @@ pub enum NotFound {
 
     #[error("{}", joined(.0))]
     EachWay(Vec<NotFound>),
-    #[error("no way to find the processes was named; accepted are systemd_unit, pid_file and an endpoint with a port")]
+    #[error("no way to find the processes was given; accepted are systemd_unit, pid_file and an endpoint with a port")]
     NoWay,
 }
 

@@ -10,16 +10,17 @@ use crate::not_found::NotFound;
 use crate::processes::stat_of;
 use crate::served::Served;
 
-/// The kernel tells the time of boot in whole seconds; as much again for a clock that was set right meanwhile.
+/// Maximum difference between the start of a process and the time of its PID file. The kernel reports the boot time in
+/// whole seconds; another second allows for a clock that was adjusted.
 const TOLERANCE: Duration = Duration::from_secs(2);
-/// State of a process that has ended and was not waited for.
+/// State of a process that has ended and was not reaped.
 const ZOMBIE: char = 'Z';
 
-/// Returns the process whose number stands in the file `path`.
+/// Returns the process whose id is in the file `path`.
 ///
 /// # Errors
-/// Returns the reason when the file cannot be read or holds no number, and when no process has it, or one that started
-/// after the file was written.
+/// Returns the reason when the file cannot be read or contains no number, or when the process does not run, is a
+/// forward or a kernel thread, or started after the file was written.
 pub fn find(host: &Host, path: &Path) -> Result<Served, NotFound> {
     let (pid, written) = read(path)?;
     let path = path.to_owned();
@@ -36,7 +37,7 @@ pub fn find(host: &Host, path: &Path) -> Result<Served, NotFound> {
         return Err(NotFound::KernelThread { path, pid });
     }
     let Some(booted) = boot_time(host) else {
-        let reason = "the kernel does not tell when the host was started".to_owned();
+        let reason = "the kernel does not report when the host was started".to_owned();
         return Err(NotFound::ProcessUnreadable { path, pid, reason });
     };
     let started = booted + Duration::from_secs_f64(stat.started_sec_since_boot());
@@ -52,7 +53,7 @@ pub fn find(host: &Host, path: &Path) -> Result<Served, NotFound> {
     }
 }
 
-/// Returns the number in the file, and when it was written, since 1970.
+/// Returns the number in the file, and the time since 1970 at which the file was written.
 fn read(path: &Path) -> Result<(u32, Duration), NotFound> {
     let read = || -> io::Result<_> {
         let (file, bytes) = read_given(path)?;
@@ -73,7 +74,7 @@ fn read(path: &Path) -> Result<(u32, Duration), NotFound> {
     Ok((pid, written.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
-/// Returns when the host was started, since 1970, by the clock as it is set now.
+/// Returns the time since 1970 at which the host was started, by the present clock.
 fn boot_time(host: &Host) -> Option<Duration> {
     let text = std::fs::read_to_string(host.proc_root.join("stat")).ok()?;
     let sec = text.lines().find_map(|line| line.strip_prefix("btime "))?;
@@ -87,9 +88,9 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::fixtures::{BOOT_SEC, FakeHost, TICKS_PER_SEC, forks_alone};
+    use crate::fixtures::{BOOT_SEC, FakeHost, TICKS_PER_SEC, exclude_other_forks};
 
-    /// A PID file of a fake host, written so many seconds after its boot.
+    /// Creates a PID file of a fake host, written this many seconds after its boot.
     fn pid_file(fake: &FakeHost, text: &str, written_sec: u64) -> PathBuf {
         let path = fake.write("run/vllm.pid", text);
         let file = File::options().write(true).open(&path).expect("the file");
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_started_after_the_file_was_written_is_another() {
+    fn a_process_that_started_after_the_file_was_written_is_rejected() {
         let fake = FakeHost::new();
         fake.process_started(100, "vllm", 1, 50 * TICKS_PER_SEC);
         let path = pid_file(&fake, "100", 45);
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn own_number_is_accepted_in_a_new_file_and_refused_in_an_old_one() {
+    fn the_own_pid_is_accepted_in_a_new_file_and_rejected_in_an_old_one() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("own.pid");
         std::fs::write(&path, std::process::id().to_string()).expect("a file");
@@ -138,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_has_ended_is_refused_whether_it_was_waited_for_or_not() {
-        let _alone = forks_alone();
+    fn a_process_that_has_ended_is_rejected_whether_reaped_or_not() {
+        let _alone = exclude_other_forks();
         let fake = FakeHost::new();
         let path = pid_file(&fake, "100", 60);
         let gone = NotFound::ProcessGone {
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_no_number_is_refused() {
+    fn a_file_without_a_number_is_rejected() {
         let fake = FakeHost::new();
         for text in [
             "",
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_says_why() {
+    fn an_unreadable_file_is_reported_with_the_reason() {
         let fake = FakeHost::new();
         let missing = fake.path("run/none.pid");
         let reason = find(&fake.host(), &missing).expect_err("no file").to_string();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forward_and_a_thread_of_the_kernel_are_no_engine() {
+    fn forwards_and_kernel_threads_are_rejected() {
         let fake = FakeHost::new();
         fake.process(100, "conmon", 1);
         let path = pid_file(&fake, "100", 60);

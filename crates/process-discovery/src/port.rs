@@ -1,23 +1,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::endpoint_address::addresses_here;
-use crate::forward::{cut, forward, is_service_manager};
+use crate::forward::{forward, is_service_manager, truncated};
 use crate::host::Host;
 use crate::listener::{Listener, answering, listeners};
 use crate::not_found::NotFound;
 use crate::processes::{parent_of, stat_of, topmost};
 use crate::served::Served;
 
-/// Servers whose launcher starts the processes that compute beside them, with that launcher: text-generation-inference.
+/// Servers whose launcher also starts the processes that compute, each with that launcher: text-generation-inference.
 const LAUNCHED: [(&str, &str); 1] = [("text-generation-router", "text-generation-launcher")];
 
-/// The processes that have each socket open, by its inode.
+/// The processes that hold each socket, by its inode.
 type Holders = BTreeMap<u64, BTreeSet<u32>>;
 
-/// Returns the processes that listen on `port` at the address that `name` means here.
+/// Returns the processes that listen on `port` at the addresses of this host that `name` stands for.
 ///
 /// # Errors
-/// Returns the reason when nobody does, when it is a forward, and when who does cannot be seen.
+/// Returns the reason when no process listens, when it is a forward, or when it is not visible.
 pub fn find(host: &Host, name: &str, port: u16) -> Result<Served, NotFound> {
     let addresses = addresses_here(host, name);
     if addresses.is_empty() {
@@ -52,14 +52,14 @@ pub fn find(host: &Host, name: &str, port: u16) -> Result<Served, NotFound> {
 }
 
 fn found_by(port: u16) -> String {
-    format!("who listens on port {port}")
+    format!("the listener on port {port}")
 }
 
 fn listed(pids: &[u32]) -> String {
     pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the roots of the processes that share the sockets of one address.
+/// Returns the root processes that share the sockets of one address.
 fn server(host: &Host, sockets: &[Listener], holders: &Holders) -> Result<Vec<u32>, NotFound> {
     let mut pids = BTreeSet::new();
     for Listener { port, uid, inode, .. } in sockets {
@@ -68,7 +68,7 @@ fn server(host: &Host, sockets: &[Listener], holders: &Holders) -> Result<Vec<u3
             .ok_or(NotFound::OwnerHidden { port: *port, uid: *uid })?;
         pids.extend(holding);
     }
-    // With socket activation, systemd keeps the socket open beside the service that it started.
+    // With socket activation, systemd holds the socket together with the service that it started.
     let (managers, others): (BTreeSet<u32>, BTreeSet<u32>) =
         pids.into_iter().partition(|pid| is_service_manager(host, *pid));
     let roots = topmost(host, if others.is_empty() { &managers } else { &others });
@@ -89,15 +89,15 @@ fn server(host: &Host, sockets: &[Listener], holders: &Holders) -> Result<Vec<u3
     Ok(launchers.into_iter().collect())
 }
 
-/// Returns the process that started this server and, beside it, those that compute.
+/// Returns the process that started both this server and the processes that compute; `None` for other servers.
 fn launcher_of(host: &Host, pid: u32) -> Option<u32> {
     let name = stat_of(host, pid).ok()?.name;
-    let (_, launcher) = LAUNCHED.iter().find(|(server, _)| cut(server) == name)?;
+    let (_, launcher) = LAUNCHED.iter().find(|(server, _)| truncated(server) == name)?;
     let parent = parent_of(host, pid).ok()?;
-    (stat_of(host, parent).ok()?.name == cut(launcher)).then_some(parent)
+    (stat_of(host, parent).ok()?.name == truncated(launcher)).then_some(parent)
 }
 
-/// Looks through the open files of all processes. Those that may not be read hold nothing, as far as is seen.
+/// Searches the open files of all processes for the sockets. Processes whose files cannot be read are skipped.
 fn holders(host: &Host, inodes: &BTreeSet<u64>) -> Holders {
     let mut holders = Holders::new();
     if inodes.is_empty() {
@@ -121,7 +121,7 @@ fn holders(host: &Host, inodes: &BTreeSet<u64>) -> Holders {
     holders
 }
 
-/// Returns the number of an open socket, whose link reads `socket:[1065]`.
+/// Returns the inode in the target of a socket's link, such as `socket:[1065]`.
 fn inode_of(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }

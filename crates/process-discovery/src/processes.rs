@@ -5,20 +5,20 @@ use joulemark_meter::ProcessStat;
 
 use crate::host::Host;
 
-/// Deeper than processes nest; ends the walk where numbers were given anew meanwhile and lead in a circle.
+/// Maximum depth of a process tree. Ends the walk when pids are reused during it and form a cycle.
 pub const MAX_DEPTH: usize = 256;
 
-/// Returns what the kernel tells of a process.
+/// Reads the `stat` file of a process.
 pub fn stat_of(host: &Host, pid: u32) -> io::Result<ProcessStat> {
     ProcessStat::read(&host.proc_root, pid)
 }
 
-/// Returns the parent of a process, 0 where it has none in this namespace.
+/// Returns the parent of a process; 0 when the parent is in another pid namespace.
 pub fn parent_of(host: &Host, pid: u32) -> io::Result<u32> {
     stat_of(host, pid).map(|stat| stat.parent)
 }
 
-/// Returns those of `pids` that descend from no other of them.
+/// Returns the processes in `pids` that have no ancestor among them.
 pub fn topmost(host: &Host, pids: &BTreeSet<u32>) -> Vec<u32> {
     let descends = |pid: u32| {
         let ancestors = std::iter::successors(parent_of(host, pid).ok(), |pid| parent_of(host, *pid).ok());
@@ -35,7 +35,7 @@ mod tests {
     use crate::fixtures::FakeHost;
 
     #[test]
-    fn the_topmost_are_kept_across_generations_that_are_not_in_the_set() {
+    fn ancestors_are_found_across_missing_generations() {
         let fake = FakeHost::new();
         for (pid, parent) in [(100, 1), (110, 100), (111, 110), (200, 1)] {
             fake.process(pid, "python3", parent);
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_parents_ends() {
+    fn a_cycle_of_parents_ends() {
         let fake = FakeHost::new();
         fake.process(100, "a", 110);
         fake.process(110, "b", 100);

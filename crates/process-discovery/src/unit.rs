@@ -3,27 +3,27 @@ use std::io;
 
 use joulemark_meter::CgroupCpuClock;
 
-use crate::cgroup::{UNSEEN, groups_called, processes_in, tree};
+use crate::cgroup::{OUTSIDE_NAMESPACE, groups_named, processes_in, tree};
 use crate::forward::{forward, is_shell};
 use crate::host::Host;
 use crate::not_found::NotFound;
 use crate::processes::topmost;
 use crate::served::Served;
 
-/// Types of units that hold processes.
+/// Types of units that contain processes.
 const TYPES: [&str; 3] = [".service", ".scope", ".slice"];
 
-/// Returns the processes of the systemd unit called `name`, the system's before a user's, with its CPU time.
+/// Returns the processes of the systemd unit called `name` and its CPU time; a system's unit is preferred to a user's.
 ///
 /// # Errors
-/// Returns the reason when the unit does not run, is not known, or runs nothing but clients of containers and forwards.
+/// Returns the reason when the unit does not run, is unknown or ambiguous, or runs only forwards and container clients.
 pub fn find(host: &Host, name: &str) -> Result<Served, NotFound> {
     let unit = full_name(name);
     let Some(tree) = tree(host) else {
         let cgroup_root = host.cgroup_root.clone();
         return Err(NotFound::NoCgroups { unit, cgroup_root });
     };
-    let groups = groups_called(&tree, &unit);
+    let groups = groups_named(&tree, &unit);
     let [group] = &groups[..] else {
         let places: Vec<String> = groups.iter().map(|group| group.display().to_string()).collect();
         return Err(match places.len() {
@@ -49,7 +49,7 @@ pub fn find(host: &Host, name: &str) -> Result<Served, NotFound> {
     if let Some((pid, program)) = only_forwards(host, &processes) {
         return Err(NotFound::Forward { program, pid, found_by });
     }
-    processes.remove(&UNSEEN);
+    processes.remove(&OUTSIDE_NAMESPACE);
     Ok(Served {
         unit_cpu: CgroupCpuClock::open(group).ok(),
         unit_group: Some(group.clone()),
@@ -57,8 +57,8 @@ pub fn find(host: &Host, name: &str) -> Result<Served, NotFound> {
     })
 }
 
-/// Returns a forward where all processes are forwards or the shells that run them, as with `docker run` in a unit: the
-/// container's processes are elsewhere.
+/// Returns a forward when all processes are forwards or shells that run them, as with `docker run` in a unit; the
+/// processes of the container are then elsewhere.
 fn only_forwards(host: &Host, processes: &BTreeSet<u32>) -> Option<(u32, String)> {
     let mut found = None;
     for pid in processes {
@@ -71,7 +71,7 @@ fn only_forwards(host: &Host, processes: &BTreeSet<u32>) -> Option<(u32, String)
     found
 }
 
-/// Returns the name with its type, as `systemctl` completes it.
+/// Returns the name with its type, completed as by `systemctl`.
 fn full_name(name: &str) -> String {
     let is_full = TYPES.iter().any(|kind| name.ends_with(kind));
     if is_full {
@@ -81,7 +81,7 @@ fn full_name(name: &str) -> String {
     }
 }
 
-/// Tells whether systemd has a file of the unit, or of the template that it is an instance of.
+/// Returns whether systemd has a file for the unit, or for its template.
 fn has_file(host: &Host, unit: &str) -> bool {
     let template = unit.split_once('@').and_then(|(before, instance)| {
         let (_, kind) = instance.rsplit_once('.')?;
@@ -98,7 +98,7 @@ mod tests {
     use crate::fixtures::FakeHost;
 
     #[test]
-    fn a_unit_s_roots_and_its_cpu_time_are_found() {
+    fn the_roots_and_the_cpu_time_of_a_unit_are_found() {
         let fake = FakeHost::new();
         for (pid, parent) in [(100, 1), (110, 100), (200, 1)] {
             fake.process(pid, "python3", parent);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_in_a_nested_slice_is_found_also_beside_controllers_of_v1() {
+    fn a_unit_in_a_nested_slice_is_found_beside_cgroup_v1() {
         for tree in ["", "unified/"] {
             let fake = FakeHost::with_cgroups_in(tree);
             fake.process(100, "vllm", 1);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_left_its_parent_and_one_in_a_group_below_are_the_unit_s() {
+    fn orphans_and_processes_in_groups_below_belong_to_the_unit() {
         let fake = FakeHost::new();
         for (pid, name) in [(100, "conmon"), (110, "vllm"), (120, "worker"), (300, "other")] {
             fake.process(pid, name, 1);
@@ -139,14 +139,14 @@ mod tests {
         fake.unit("system.slice/vllm.service/libpod-payload-1", &[110, 120]);
         let served = find(&fake.host(), "vllm").expect("it runs");
         assert_eq!(served.pids, [100, 110, 120]);
-        // One that was started since.
+        // A process that was started later.
         fake.process(130, "late", 1);
         fake.unit("system.slice/vllm.service/libpod-payload-1", &[110, 120, 130]);
         assert_eq!(served.in_unit(), [100, 110, 120, 130]);
     }
 
     #[test]
-    fn a_unit_that_does_not_run_and_one_that_is_not_known_differ() {
+    fn stopped_and_unknown_units_have_different_reasons() {
         let fake = FakeHost::new();
         let reason = |name| find(&fake.host(), name).expect_err("it does not run");
         fake.write("etc/systemd/system/vllm.service", "");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn two_users_units_of_one_name_are_not_told_apart() {
+    fn units_of_two_users_with_one_name_are_ambiguous() {
         let fake = FakeHost::new();
         for (pid, user) in [(100, 1000), (200, 1001)] {
             fake.process(pid, "vllm", 1);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_only_runs_a_client_of_containers_is_no_engine() {
+    fn a_unit_that_runs_only_a_container_client_is_rejected() {
         let fake = FakeHost::new();
         fake.process(100, "sh", 1);
         fake.process(110, "docker", 100);
@@ -189,15 +189,15 @@ mod tests {
     }
 
     #[test]
-    fn processes_of_another_pid_namespace_are_not_named_and_their_cpu_time_is() {
+    fn a_unit_in_another_pid_namespace_has_cpu_time_but_no_pids() {
         let fake = FakeHost::new();
-        fake.unit("system.slice/vllm.service", &[UNSEEN]);
+        fake.unit("system.slice/vllm.service", &[OUTSIDE_NAMESPACE]);
         let served = find(&fake.host(), "vllm").expect("it runs");
         assert!(served.pids.is_empty() && served.unit_cpu.is_some());
     }
 
     #[test]
-    fn a_host_without_cgroup_v2_says_so() {
+    fn a_host_without_cgroup_v2_is_reported() {
         let fake = FakeHost::with_cgroups_in("elsewhere/");
         assert!(matches!(find(&fake.host(), "vllm"), Err(NotFound::NoCgroups { .. })));
     }

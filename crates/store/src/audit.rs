@@ -10,7 +10,7 @@ use joulemark_measurement::quoted;
 /// Greater than every id: the cursor of a first page.
 const AFTER_ALL_IDS: &str = "g";
 
-/// Within the transaction that does what is written down.
+/// Writes an entry in the given transaction, which also performs the action that the entry records.
 pub async fn write(transaction: &mut Transaction<'static, Any>, entry: &AuditEntry) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO audit_log (id, at_us, action, subject, name, key_id, address) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -28,20 +28,21 @@ pub async fn write(transaction: &mut Transaction<'static, Any>, entry: &AuditEnt
 }
 
 impl Store {
-    /// Writes down what is about to be done.
+    /// Writes an entry in a transaction of its own, before the action that it records.
     ///
     /// # Errors
-    /// When the database fails: what cannot be written down is not to be done.
+    /// Returns an error when the database fails. The caller must then not perform the action.
     pub async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         write(&mut transaction, entry).await?;
         commit(transaction).await
     }
 
-    /// A page of the audit log, newest first, older than the entry `before`.
+    /// Returns at most `limit` entries of the audit log, newest first; only entries older than `before` when it is
+    /// given.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn audit_log(&self, before: Option<uuid::Uuid>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
         let rows = sqlx::query(
@@ -69,7 +70,7 @@ fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
             .map_err(|reason: uuid::Error| corrupt("id", reason.to_string()))?,
         at: from_us(row.try_get("at_us")?)?,
         action: Action::named(action)
-            .ok_or_else(|| corrupt("action", format!("{action} is none", action = quoted(&action))))?,
+            .ok_or_else(|| corrupt("action", format!("{action} is not an action", action = quoted(&action))))?,
         subject: row.try_get("subject")?,
         name: row.try_get("name")?,
         key_id: key_id

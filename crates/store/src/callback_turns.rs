@@ -1,5 +1,6 @@
-//! Whose callback is tried next. Each submitter's oldest comes before anybody's second, and neither a submitter nor a
-//! host has more under way than a share: one that hangs keeps nobody else's waiting.
+//! The order in which due callbacks are tried. The oldest callback of each submitter comes before the second of any
+//! submitter. A concurrency limit for each submitter and each host keeps a slow receiver from delaying the callbacks of
+//! others.
 
 use std::collections::HashMap;
 
@@ -8,26 +9,28 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Store, StoreError};
 
-/// Candidates that are looked at for one round.
+/// Maximum number of due callbacks that are examined in one round.
 const MAX_CANDIDATES: i64 = 256;
 
-/// How many calls one server makes now, by submitter and by host.
+/// The number of calls that this server is making now, by submitter and by host.
 #[derive(Clone, Debug)]
 pub struct CallsUnderWay {
-    /// What each submitter and each host has at most.
+    /// Maximum number of concurrent calls for one submitter, and for one host.
     pub max_of_one: usize,
     by_submitter: HashMap<String, usize>,
     by_host: HashMap<String, usize>,
 }
 
-/// A callback that is due, and whose it is.
+/// A callback that is due, with its submitter and host.
 pub struct Candidate {
     pub experiment_id: String,
+    /// Empty for a submission without an authenticated name.
     pub submitter: String,
     pub host: String,
 }
 
 impl CallsUnderWay {
+    /// Returns counts of 0 with the given limit.
     pub fn new(max_of_one: usize) -> Self {
         Self {
             max_of_one,
@@ -36,13 +39,13 @@ impl CallsUnderWay {
         }
     }
 
-    /// Counts one more call.
+    /// Adds one call.
     pub fn begin(&mut self, submitter: &str, host: &str) {
         *self.by_submitter.entry(submitter.to_owned()).or_default() += 1;
         *self.by_host.entry(host.to_owned()).or_default() += 1;
     }
 
-    /// Counts one less.
+    /// Removes one call.
     pub fn end(&mut self, submitter: &str, host: &str) {
         for (counts, of) in [(&mut self.by_submitter, submitter), (&mut self.by_host, host)] {
             if let Some(count) = counts.get_mut(of) {
@@ -54,11 +57,13 @@ impl CallsUnderWay {
         }
     }
 
+    /// Returns whether another call stays within the limits of its submitter and its host.
     fn has_room(&self, submitter: &str, host: &str) -> bool {
         let below = |count: Option<&usize>| count.is_none_or(|count| *count < self.max_of_one);
         below(self.by_submitter.get(submitter)) && below(self.by_host.get(host))
     }
 
+    /// Returns the submitters or hosts whose limit is used up.
     fn full<'a>(&self, counts: &'a HashMap<String, usize>) -> impl Iterator<Item = &'a String> {
         let max_of_one = self.max_of_one;
         let full = counts.iter().filter(move |(_, count)| **count >= max_of_one);
@@ -67,11 +72,12 @@ impl CallsUnderWay {
 }
 
 impl Store {
-    /// Returns up to `most` that are due and have room, those of who has the fewest before them first.
+    /// Returns at most `max` due callbacks that stay within the limits. Submitters take turns, so that one with many
+    /// due callbacks does not go first each time.
     pub(super) async fn callback_candidates(
         &self,
         under_way: &CallsUnderWay,
-        most: usize,
+        max: usize,
     ) -> Result<Vec<Candidate>, StoreError> {
         let (submitters, hosts) = (
             under_way.full(&under_way.by_submitter).collect::<Vec<_>>(),
@@ -82,12 +88,12 @@ impl Store {
         for full in submitters.into_iter().chain(hosts) {
             query = query.bind(full.clone());
         }
-        let rows = query.bind(MAX_CANDIDATES).fetch_all(&self.own).await?;
+        let rows = query.bind(MAX_CANDIDATES).fetch_all(&self.internal).await?;
         let mut under_way = under_way.clone();
         let mut chosen = Vec::new();
         for row in &rows {
             let candidate = candidate(row)?;
-            if chosen.len() < most && under_way.has_room(&candidate.submitter, &candidate.host) {
+            if chosen.len() < max && under_way.has_room(&candidate.submitter, &candidate.host) {
                 under_way.begin(&candidate.submitter, &candidate.host);
                 chosen.push(candidate);
             }
@@ -96,7 +102,8 @@ impl Store {
     }
 }
 
-/// Leaves out whoever is full, so that nobody is hidden behind them.
+/// Returns the query for due callbacks. It excludes submitters and hosts whose limit is used up, so that they do not
+/// fill the candidates.
 fn statement(full_submitters: usize, full_hosts: usize) -> String {
     let mut next = 0;
     let mut others_than = |column: &str, count: usize| {

@@ -1,6 +1,7 @@
-//! Who is told of an experiment's end. A row waits with its experiment and becomes pending in the transaction that ends
-//! it; tries are timed by the database's clock. A try is claimed by moving the next one behind its lease, so that one
-//! server makes it, and another makes it again should that one die. Whose is claimed first is `callback_turns`' business.
+//! The callbacks (webhooks) that announce the end of an experiment. A row is written with its experiment and becomes
+//! pending in the transaction that ends the experiment. The database's clock times the attempts. A server claims an
+//! attempt by moving the next one to the end of a lease: when that server dies, another makes the attempt again.
+//! `callback_turns` decides which callback is claimed first.
 
 use std::time::Duration;
 
@@ -16,17 +17,18 @@ use super::transaction::commit;
 use super::{Store, StoreError};
 use joulemark_experiment::{Callback, CallbackState, ExperimentId, NotACallbackState, State};
 
-/// A try that is to be made now.
+/// An attempt to deliver a callback, claimed by this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueCallback {
     pub id: ExperimentId,
     pub delivery_id: Uuid,
-    /// Empty where nobody is known by name.
+    /// Empty for a submission without an authenticated name.
     pub submitter: String,
     pub host: String,
     pub url: String,
+    /// Beginning of the links in the payload, up to the path.
     pub link_base: String,
-    /// From 1.
+    /// Number of this attempt, counted from 1.
     pub attempt: u32,
     pub state: State,
     pub created_at: Timestamp,
@@ -34,22 +36,24 @@ pub struct DueCallback {
     pub finished_at: Option<Timestamp>,
 }
 
-/// What came of a try.
+/// The result of an attempt to deliver a callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
+    /// HTTP status of the answer; `None` without an answer.
     pub status: Option<u16>,
+    /// `None` when the receiver accepted the callback.
     pub error: Option<String>,
-    /// When to try again; none when it was taken, or is given up.
+    /// Delay before the next attempt; `None` when the callback was accepted or is given up.
     pub again_after: Option<Duration>,
 }
 
-/// Takes a try that is still due, and puts the next one off by $1 microseconds. Another server may have taken it since it
-/// was looked at: PostgreSQL waits for that one's transaction and looks again.
+/// Claims an attempt that is still due, and moves the next one $1 microseconds ahead. Another server may have claimed
+/// it since the candidates were read: PostgreSQL then waits for that transaction and checks the condition again.
 const CLAIM: &str = "UPDATE callbacks SET attempts = attempts + 1, \
      next_attempt_at_us = (SELECT now_us FROM database_clock) + $1 WHERE experiment_id = $2 AND state = 'pending' \
      AND next_attempt_at_us <= (SELECT now_us FROM database_clock) RETURNING experiment_id";
 
-/// Beside the experiment, in its transaction.
+/// Inserts a callback in the transaction that inserts its experiment.
 pub async fn insert(
     transaction: &mut Transaction<'static, Any>,
     id: &str,
@@ -68,7 +72,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Beside the end of the experiment, in its transaction.
+/// Makes the callback of an experiment due, in the transaction that ends the experiment.
 pub async fn become_due(transaction: &mut Transaction<'static, Any>, id: ExperimentId) -> Result<(), StoreError> {
     let text = "UPDATE callbacks SET state = 'pending', next_attempt_at_us = (SELECT now_us FROM database_clock) \
          WHERE experiment_id = $1 AND state = 'waiting'";
@@ -80,22 +84,23 @@ pub async fn become_due(transaction: &mut Transaction<'static, Any>, id: Experim
 }
 
 impl Store {
-    /// Takes up to `most` tries that are due and have room beside those under way; nobody else takes them within `lease`.
+    /// Claims at most `max` due attempts within the limits of `under_way`. No other server claims them again before
+    /// `lease` has passed.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn claim_callbacks(
         &self,
         under_way: &CallsUnderWay,
-        most: usize,
+        max: usize,
         lease: Duration,
     ) -> Result<Vec<DueCallback>, StoreError> {
-        let mut candidates = self.callback_candidates(under_way, most).await?;
-        // Mostly there is nothing, which takes no writer's turn.
+        let mut candidates = self.callback_candidates(under_way, max).await?;
+        // Usually nothing is due: do not wait for the write connection.
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        // In one order for all servers, so that none waits for another that waits for it.
+        // All servers lock rows in the same order, which rules out a deadlock.
         candidates.sort_by(|one, other| one.experiment_id.cmp(&other.experiment_id));
         let mut transaction = self.begin().await?;
         let mut due = Vec::new();
@@ -119,10 +124,11 @@ impl Store {
         Ok(due)
     }
 
-    /// Writes down what came of the try numbered `attempt`. Does nothing when there has been another since.
+    /// Stores the result of the attempt with the number `attempt`. Does nothing when a later attempt has been claimed
+    /// since.
     ///
     /// # Errors
-    /// When the database fails; the try is then made again.
+    /// Returns an error when the database fails; the attempt is then repeated after its lease.
     pub async fn settle_callback(
         &self,
         id: ExperimentId,
@@ -152,10 +158,10 @@ impl Store {
         Ok(())
     }
 
-    /// Who is told of the experiment's end; none where nobody is.
+    /// Returns the callback of an experiment; `None` when it has none.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn callback(&self, id: ExperimentId) -> Result<Option<Callback>, StoreError> {
         let text = "SELECT delivery_id, url, state, attempts, last_status, last_error, last_attempt_at_us, \
              next_attempt_at_us FROM callbacks WHERE experiment_id = $1";

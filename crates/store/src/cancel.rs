@@ -5,29 +5,30 @@ use super::record::to_us;
 use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, State};
 
-/// What asking for an experiment's cancellation came to.
+/// The result of a request to cancel an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelOutcome {
-    /// It waited in the queue and is cancelled.
+    /// It was queued and is now cancelled.
     Cancelled,
-    /// The wish is stored; whoever runs it must stop it and call `finish_cancelled`.
+    /// It is running. The request is stored; the server that runs it must stop it and call `finish_cancelled`.
     Running,
+    /// It had ended in this state before.
     AlreadyFinished(State),
     NotFound,
 }
 
 impl Store {
-    /// Cancels an experiment that waits. Of one that runs the wish is stored, so that it outlives a server: it will not
-    /// be queued again.
+    /// Cancels a queued experiment. For a running one it stores the request, which survives a restart of the server:
+    /// the experiment is not queued again.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn cancel(&self, id: ExperimentId, now: Timestamp) -> Result<CancelOutcome, StoreError> {
         let mut transaction = self.begin().await?;
-        let Some(standing) = self.lock(&mut transaction, id).await? else {
+        let Some(progress) = self.lock(&mut transaction, id).await? else {
             return Ok(CancelOutcome::NotFound);
         };
-        let outcome = match standing.state {
+        let outcome = match progress.state {
             finished if finished.is_finished() => return Ok(CancelOutcome::AlreadyFinished(finished)),
             State::Queued => {
                 set_state(&mut transaction, id, (State::Cancelled, None), now).await?;
@@ -39,7 +40,7 @@ impl Store {
                     .bind(id.to_string())
                     .execute(&mut *transaction)
                     .await?;
-                // Where its server looks every second.
+                // The server that runs the experiment reads this column every second.
                 sqlx::query("UPDATE leases SET is_cancel_requested = 1 WHERE experiment_id = $1")
                     .bind(id.to_string())
                     .execute(&mut *transaction)

@@ -1,4 +1,4 @@
-//! What is stored, and whether it can be read back. Changes nothing.
+//! Checks of what is stored: how much there is, and whether it can be read back. Changes nothing.
 
 use futures::TryStreamExt as _;
 use sqlx::Row;
@@ -11,27 +11,35 @@ use super::{Store, StoreError};
 use joulemark_experiment::State;
 use joulemark_measurement::RankCycle;
 
-/// A kind of raw data: so many samples or tokens in so many bytes.
+/// The stored amount of one kind of raw data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptPoints {
+    /// Number of samples or tokens.
     pub points: u64,
+    /// Compressed size in bytes.
     pub bytes: u64,
 }
 
 /// What a database holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
+    /// Number of experiments in each state.
     pub by_state: Vec<(State, u64)>,
-    /// Experiments whose raw data is kept.
+    /// Number of experiments whose raw data has not been dropped.
     pub raw_experiments: u64,
+    /// Compressed size of all raw data in bytes.
     pub raw_bytes: u64,
+    /// Samples of the devices.
     pub samples: KeptPoints,
+    /// Tokens of the requests.
     pub tokens: KeptPoints,
 }
 
 impl Store {
+    /// Counts experiments and raw data.
+    ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn contents(&self) -> Result<Contents, StoreError> {
         let row = sqlx::query("SELECT COUNT(*) AS experiments FROM raw_data WHERE dropped_at_us IS NULL")
             .fetch_one(&self.reads)
@@ -55,21 +63,22 @@ impl Store {
         })
     }
 
-    /// Everything that is wrong, in words. Reads the whole database, a row at a time.
+    /// Returns a message for each problem found; an empty list when there is none. Reads the whole database, one row at
+    /// a time.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn problems(&self) -> Result<Vec<String>, StoreError> {
         let mut problems = Vec::new();
         if self.dialect == Dialect::Sqlite {
             problems.extend(self.file_problems().await?);
         }
-        problems.extend(self.strays().await?);
+        problems.extend(self.inconsistent_states().await?);
         problems.extend(self.unreadable().await?);
         Ok(problems)
     }
 
-    /// SQLite's own checks of pages, indexes and references.
+    /// Runs SQLite's own checks of pages, indexes and references.
     async fn file_problems(&self) -> Result<Vec<String>, StoreError> {
         let mut problems = Vec::new();
         for row in sqlx::query("PRAGMA integrity_check").fetch_all(&self.reads).await? {
@@ -80,13 +89,13 @@ impl Store {
         }
         for row in sqlx::query("PRAGMA foreign_key_check").fetch_all(&self.reads).await? {
             let (table, parent): (String, String) = (row.try_get(0)?, row.try_get(2)?);
-            problems.push(format!("a row of {table} refers to none of {parent}"));
+            problems.push(format!("a row of {table} refers to a missing row of {parent}"));
         }
         Ok(problems)
     }
 
-    /// States and results that do not belong together.
-    async fn strays(&self) -> Result<Vec<String>, StoreError> {
+    /// Finds completed experiments without results, and results of experiments that should have none.
+    async fn inconsistent_states(&self) -> Result<Vec<String>, StoreError> {
         let completed = "SELECT e.id FROM experiments e WHERE e.state = 'completed' \
              AND NOT EXISTS (SELECT 1 FROM reports r WHERE r.experiment_id = e.id) ORDER BY e.id";
         let reported = "SELECT e.id FROM reports r JOIN experiments e ON e.id = r.experiment_id \
@@ -94,7 +103,7 @@ impl Store {
         let mut problems = Vec::new();
         for (text, what) in [
             (completed, "is completed and has no results"),
-            (reported, "has results and is not completed, nor cancelled"),
+            (reported, "has results and is neither completed nor cancelled"),
         ] {
             for row in sqlx::query(text).fetch_all(&self.reads).await? {
                 problems.push(format!("experiment {} {what}", id_of(&row, "id")?));
@@ -103,7 +112,7 @@ impl Store {
         Ok(problems)
     }
 
-    /// Documents and blocks that do not read back.
+    /// Finds documents and blocks that cannot be decoded.
     async fn unreadable(&self) -> Result<Vec<String>, StoreError> {
         let mut problems = Vec::new();
         let mut experiments = sqlx::query(select_records!("experiments e ORDER BY e.id")).fetch(&self.reads);

@@ -11,19 +11,19 @@ use joulemark_experiment::{ExperimentId, Failure, IllegalMove, State};
 /// An experiment taken out of the queue.
 #[derive(Debug)]
 pub struct Claimed {
-    /// Counted from 1; every later move must say it.
+    /// Number of this attempt, counted from 1. Later calls for this experiment pass it.
     pub attempt: u32,
-    /// As it was stored, or why that cannot be read back: then it can only be failed.
+    /// The experiment as stored, or the reason why it cannot be read back; it can then only be failed.
     pub record: Result<Record, StoreError>,
 }
 
 impl Store {
-    /// Takes an experiment out of the queue. Of several who try one gets it; the others, and whoever asks for one that
-    /// does not wait, get none. The lease runs by the database's clock.
+    /// Takes an experiment out of the queue. One of several concurrent callers gets it; the others get `None`, and so
+    /// does a call for an experiment that is not queued. The database's clock times the lease.
     ///
     /// # Errors
-    /// When the database fails. The experiment may be claimed all the same: a holder that finds itself to hold what it
-    /// does not run must give it back.
+    /// Returns an error when the database fails. The claim may have been committed all the same: a holder that finds in
+    /// its leases an experiment that it does not run must give it back.
     pub async fn claim(
         &self,
         id: ExperimentId,
@@ -35,7 +35,7 @@ impl Store {
 
     async fn take(&self, id: ExperimentId, claim: &Claim<'_>, now: Timestamp) -> Result<Option<Claimed>, StoreError> {
         let mut transaction = self.begin().await?;
-        // All rows are fetched though there is one at most: a statement left unfinished would hide a failed commit.
+        // Reads to the end although there is at most one row: an unfinished statement would hide a failed commit.
         let rows = sqlx::query(self.dialect.claim())
             .bind(id.to_string())
             .bind(to_us(now))
@@ -52,29 +52,29 @@ impl Store {
         Ok(Some(Claimed { attempt, record }))
     }
 
-    /// Moves a running experiment on, or back to the queue. One whose cancellation was asked for does not go back to
-    /// the queue: it becomes cancelled.
+    /// Moves a running experiment to its next state, or back to the queue. An experiment whose cancellation was
+    /// requested becomes cancelled instead of queued.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when the attempt no longer holds it, [`StoreError::IllegalMove`] when there is no such way;
-    /// the ends have calls of their own.
+    /// Returns [`StoreError::Lost`] when the attempt no longer holds the experiment, and [`StoreError::IllegalMove`]
+    /// when the transition does not exist or leads to a final state; those have methods of their own.
     pub async fn advance(&self, id: ExperimentId, attempt: u32, to: State, now: Timestamp) -> Result<(), StoreError> {
         timed(&self.metrics, "advance", self.move_on(id, attempt, to, now)).await
     }
 
     async fn move_on(&self, id: ExperimentId, attempt: u32, to: State, now: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        let Some(standing) = self.lock_held(&mut transaction, (id, attempt), to).await? else {
+        let Some(progress) = self.lock_held(&mut transaction, (id, attempt), to).await? else {
             return Ok(());
         };
         if to.is_finished() {
             return Err(IllegalMove {
-                from: standing.state,
+                from: progress.state,
                 to,
             }
             .into());
         }
-        let to = if to == State::Queued && standing.cancel_requested {
+        let to = if to == State::Queued && progress.cancel_requested {
             State::Cancelled
         } else {
             to
@@ -86,7 +86,7 @@ impl Store {
     /// Ends a running experiment as failed.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when the attempt no longer holds it.
+    /// Returns [`StoreError::Lost`] when the attempt no longer holds the experiment.
     pub async fn fail(
         &self,
         id: ExperimentId,
@@ -97,10 +97,10 @@ impl Store {
         self.end(id, attempt, (State::Failed, Some(failure)), now).await
     }
 
-    /// Ends a running experiment as cancelled, once its workers are gone.
+    /// Ends a running experiment as cancelled. Call it once the workers have stopped.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when the attempt no longer holds it.
+    /// Returns [`StoreError::Lost`] when the attempt no longer holds the experiment.
     pub async fn finish_cancelled(&self, id: ExperimentId, attempt: u32, now: Timestamp) -> Result<(), StoreError> {
         self.end(id, attempt, (State::Cancelled, None), now).await
     }

@@ -1,5 +1,5 @@
-//! A document as a raw deflate stream (RFC 1951): a report is mostly the same words, and takes a quarter of its text. A
-//! million of them then fit in memory beside their indexes, and one is read as fast as out of a thousand.
+//! Documents stored as raw deflate streams (RFC 1951). A report repeats most of its words and shrinks to a quarter, so
+//! that a million of them fit in memory beside their indexes.
 
 use std::io::{Read as _, Write as _};
 
@@ -7,14 +7,17 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
+/// Compresses a text.
 pub fn pack(text: &str) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
     let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
     written.expect("writing to memory does not fail")
 }
 
+/// Decompresses a text.
+///
 /// # Errors
-/// When it is no such stream, or not of text.
+/// Returns an error when the bytes are not a deflate stream, or do not hold UTF-8 text.
 pub fn unpack(packed: &[u8]) -> std::io::Result<String> {
     let mut text = String::new();
     DeflateDecoder::new(packed).read_to_string(&mut text)?;

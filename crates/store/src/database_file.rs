@@ -1,5 +1,5 @@
-//! Knows the SQLite file that was opened from another one under its name: what is written to a file that was moved away
-//! or replaced would be gone after the restart.
+//! Detects that the open SQLite file was moved or replaced. What is written to such a file would be lost at the next
+//! restart.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -8,19 +8,19 @@ use sqlx::{AnyPool, Row as _};
 
 use super::StoreError;
 
-/// An SQLite file as it was when it was opened.
+/// The identity of an SQLite file at the time when it was opened.
 #[derive(Clone, Debug)]
 pub struct DatabaseFile {
     path: PathBuf,
-    /// Device and inode.
+    /// Device and inode numbers.
     identity: (u64, u64),
 }
 
 impl DatabaseFile {
-    /// Returns the file behind an open SQLite database; `None` for one in memory.
+    /// Returns the file of an open SQLite database; `None` for a database in memory.
     ///
     /// # Errors
-    /// When the database fails, or the file is gone already.
+    /// Returns an error when the database fails, or the file no longer exists.
     pub async fn opened(pool: &AnyPool) -> Result<Option<Self>, StoreError> {
         let rows = sqlx::raw_sql("SELECT file FROM pragma_database_list WHERE name = 'main'")
             .fetch_all(pool)
@@ -35,14 +35,14 @@ impl DatabaseFile {
         Ok(Some(Self { path, identity }))
     }
 
-    /// Looks whether the file is still there under its name. Blocks for one look at a folder.
+    /// Checks that the path still leads to the file that was opened. Blocks for one `stat` call.
     ///
     /// # Errors
-    /// [`StoreError::FileGone`] when it is not.
+    /// Returns [`StoreError::FileGone`] when it does not.
     pub fn check(&self) -> Result<(), StoreError> {
         match std::fs::metadata(&self.path) {
             Ok(metadata) if (metadata.dev(), metadata.ino()) == self.identity => Ok(()),
-            Ok(_) => Err(gone("another file has its place")),
+            Ok(_) => Err(gone("another file is in its place")),
             Err(error) => Err(gone(&error.to_string())),
         }
     }

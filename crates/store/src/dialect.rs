@@ -1,8 +1,8 @@
 use super::StoreError;
 
-/// What waits, by user queues: from lane to lane, and in each from user to user, every step one search in the index
-/// `experiments_waiting`, however many stand in one. SQLite would take the index by state for the steps from lane to
-/// lane, and read each row; and the two differ in how texts are put together.
+/// Query for the head of each user queue. A recursive walk visits each lane and, within it, each user; every step is
+/// one search in the index `experiments_waiting`, however long the queues are. SQLite needs the index named: it would
+/// otherwise use the index by state and read every row. The aggregate function for texts differs between the databases.
 macro_rules! waiting {
     ($experiments:literal, $together:literal) => {
         concat!(
@@ -28,7 +28,7 @@ macro_rules! waiting {
     };
 }
 
-/// Which database it is, and every SQL text in which the two differ.
+/// The kind of database, and every SQL text that differs between the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Sqlite,
@@ -36,6 +36,10 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// Returns the dialect that the scheme of a URL names.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::BadUrl`] for any scheme but `sqlite`, `postgres` and `postgresql`.
     pub fn of_url(url: &str) -> Result<Self, StoreError> {
         match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Ok(Self::Sqlite),
@@ -46,7 +50,8 @@ impl Dialect {
         }
     }
 
-    /// SQLite takes the write lock at the start: taken later, it fails when another process wrote in between.
+    /// Returns the statement that begins a write transaction. SQLite takes the write lock at once: taken later, it
+    /// fails when another process has written in between.
     pub fn begin(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
@@ -54,16 +59,17 @@ impl Dialect {
         }
     }
 
-    /// Whoever counts what waits, to let in more, does it alone until the transaction ends: several servers pass no
-    /// limit together. On SQLite writers are alone anyway. The number is any that nobody else in the database uses.
-    pub fn lock_room(self) -> Option<&'static str> {
+    /// Returns the statement that serialises the transactions that count the queue before they add to it, so that
+    /// several servers together do not exceed a limit. `None` for SQLite, which has one writer. The lock number is
+    /// arbitrary.
+    pub fn lock_queue(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
             Self::Postgres => Some("SELECT CAST(pg_advisory_xact_lock(7238814907634) AS TEXT) AS held"),
         }
     }
 
-    /// Where an experiment stands, and nobody else moves it until the transaction ends.
+    /// Returns the query for the state of experiment $1, which it locks until the transaction ends.
     pub fn lock_one(self) -> &'static str {
         match self {
             Self::Sqlite => {
@@ -75,7 +81,8 @@ impl Dialect {
         }
     }
 
-    /// Takes $1 out of the queue; of those who try at the same time one does, and nobody waits for another.
+    /// Returns the statement that takes experiment $1 out of the queue. One of several concurrent callers succeeds;
+    /// none waits for another.
     pub fn claim(self) -> &'static str {
         match self {
             Self::Sqlite => {
@@ -97,8 +104,9 @@ impl Dialect {
         }
     }
 
-    /// What runs by the word of another holder than $1 and has no server any more: it is of node $2, its lease ran out
-    /// $3 microseconds ago, or there is none. Nobody else moves these until the transaction ends.
+    /// Returns the query for running experiments that no live server holds: those without a lease, and those whose
+    /// holder is not $1 and which belong to node $2 or whose lease ended more than $3 microseconds ago. It locks them
+    /// until the transaction ends.
     pub fn lock_abandoned(self) -> &'static str {
         match self {
             Self::Sqlite => {
@@ -119,7 +127,7 @@ impl Dialect {
         }
     }
 
-    /// Who has the name $1, and nobody else takes it until the transaction ends.
+    /// Returns the query for the server registered under the name $1, which it locks until the transaction ends.
     pub fn lock_node(self) -> &'static str {
         match self {
             Self::Sqlite => "SELECT incarnation, seat, alive_until_us FROM nodes WHERE name = $1",
@@ -127,7 +135,7 @@ impl Dialect {
         }
     }
 
-    /// The first $1 of each user queue, as `PRIORITY:ID,PRIORITY:ID`, in no order.
+    /// Returns the query for the first $1 experiments of each user queue, as `PRIORITY:ID,PRIORITY:ID` in any order.
     pub fn waiting(self) -> &'static str {
         match self {
             Self::Sqlite => waiting!(
@@ -138,7 +146,7 @@ impl Dialect {
         }
     }
 
-    /// A row where migrations have been run.
+    /// Returns the query that yields a row when migrations have been run.
     pub fn has_migrations(self) -> &'static str {
         match self {
             Self::Sqlite => "SELECT name FROM sqlite_schema WHERE name = '_sqlx_migrations'",

@@ -9,8 +9,8 @@ use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, Failure, State};
 use joulemark_measurement::RankCycle;
 
-/// How an attempt ended, as the rows that it becomes: what waits on disk for the database is what would have been
-/// written at once, and is not computed again.
+/// The end of an attempt, as the rows to be written. It can wait on disk while the database is away, and nothing is
+/// computed again later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ending {
     pub id: ExperimentId,
@@ -25,13 +25,15 @@ enum Outcome {
     Completed(Completion),
     Failed(Failure),
     Cancelled,
-    /// With the results of the cycles that were finished by then.
+    /// Cancelled after at least one cycle was finished; holds the results of the finished cycles.
     CancelledWith(Completion),
 }
 
 impl Ending {
+    /// Returns the end of an attempt that produced all its results.
+    ///
     /// # Errors
-    /// When a document cannot be written as JSON.
+    /// Returns an error when a document cannot be written as JSON.
     pub fn completed(
         (id, attempt): (ExperimentId, u32),
         report: &Report,
@@ -42,18 +44,20 @@ impl Ending {
         Ok(Self::new((id, attempt), Outcome::Completed(completion), ended_at))
     }
 
+    /// Returns the end of an attempt that failed.
     pub fn failed((id, attempt): (ExperimentId, u32), failure: Failure, ended_at: Timestamp) -> Self {
         Self::new((id, attempt), Outcome::Failed(failure), ended_at)
     }
 
+    /// Returns the end of an attempt that was cancelled before any cycle was finished.
     pub fn cancelled((id, attempt): (ExperimentId, u32), ended_at: Timestamp) -> Self {
         Self::new((id, attempt), Outcome::Cancelled, ended_at)
     }
 
-    /// With the results of the cycles that were finished before the cancel.
+    /// Returns the end of an attempt that was cancelled, with the results of the cycles finished by then.
     ///
     /// # Errors
-    /// When a document cannot be written as JSON.
+    /// Returns an error when a document cannot be written as JSON.
     pub fn cancelled_with(
         (id, attempt): (ExperimentId, u32),
         report: &Report,
@@ -74,10 +78,10 @@ impl Ending {
         }
     }
 
-    /// Together with the attempt's devices over time.
+    /// Adds the time series of the attempt's devices.
     ///
     /// # Errors
-    /// When a document cannot be written as JSON.
+    /// Returns an error when a document cannot be written as JSON.
     pub fn with_timeseries(self, timeseries: &Timeseries) -> Result<Self, StoreError> {
         Ok(Self {
             timeseries: Some(PreparedTimeseries::new(timeseries)?),
@@ -87,10 +91,10 @@ impl Ending {
 }
 
 impl Store {
-    /// Stores how an attempt ended. May be repeated: it then finds its work done.
+    /// Stores the end of an attempt. Can be repeated: a repeated call finds the work done and succeeds.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when the attempt no longer holds the experiment; nothing is stored then.
+    /// Returns [`StoreError::Lost`] when the attempt no longer holds the experiment; nothing is stored then.
     pub async fn settle(&self, ending: &Ending) -> Result<(), StoreError> {
         timed(&self.metrics, "settle", self.write_ending(ending)).await
     }
@@ -98,11 +102,11 @@ impl Store {
     async fn write_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         let (held, at) = ((ending.id, ending.attempt), ending.ended_at);
         if let Some(timeseries) = &ending.timeseries {
-            match self.keep_timeseries_with(held, timeseries, at).await {
+            match self.store_timeseries(held, timeseries, at).await {
                 Err(error) if error.is_retryable() => return Err(error),
-                // Whether it was lost, or ended by an earlier call, is for the end itself to tell.
+                // A lost attempt, or one ended by an earlier call, is reported when the end itself is written below.
                 Err(error) if !error.is_lost() => {
-                    tracing::warn!(experiment = %ending.id, %error, "the devices' series cannot be stored");
+                    tracing::warn!(experiment = %ending.id, %error, "the time series of the devices cannot be stored");
                 }
                 _ => {}
             }
@@ -118,7 +122,7 @@ impl Store {
         }
     }
 
-    /// Through the states that could not be stored when they were reached.
+    /// Makes the transitions that could not be stored when they happened, up to `Aggregating`.
     async fn catch_up(&self, (id, attempt): (ExperimentId, u32), at: Timestamp) -> Result<(), StoreError> {
         let record = self.get(id).await?.ok_or(StoreError::NotFound(id))?;
         let path = [State::Starting, State::WarmingUp, State::Measuring, State::Aggregating];

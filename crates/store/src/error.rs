@@ -7,56 +7,59 @@ use thiserror::Error;
 use super::pooler::NEEDS_SESSION_POOLING;
 use joulemark_experiment::{ExperimentId, IllegalMove};
 
-/// What went wrong; the variant is the caller's next move.
+/// An error of the store. Each variant determines what the caller does next.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Try again later: out of reach, busy, or its disk is full. Unless a commit's answer was lost, nothing changed;
-    /// every write may be repeated, since it then finds its own work done.
+    /// The database cannot be reached, is busy, or has no disk space left. Try again later. Nothing changed, unless the
+    /// answer to a commit was lost; every write can be repeated, since it recognises its own work.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] Arc<sqlx::Error>),
-    /// Have the operator put the file back, or start the server anew on the one that is there: nothing changed.
-    #[error("the database's file was moved away beneath the server: {0}")]
+    /// The SQLite file was moved or replaced. The operator must put it back, or restart the server on the present one.
+    /// Nothing changed.
+    #[error("the database file was moved or replaced while the server was running: {0}")]
     FileGone(String),
-    /// Give up and have the operator correct the setting.
+    /// The operator must correct the URL.
     #[error("the database's URL is not usable: {0}")]
     BadUrl(String),
-    /// Give up: only a newer joulemark may write to this database.
-    #[error("the database has schema {found}, this joulemark knows up to {known}: run a newer joulemark")]
+    /// Only a newer joulemark may write to this database.
+    #[error(
+        "the database has schema {found}, but this joulemark supports at most schema {known}: run a newer joulemark"
+    )]
     NewerSchema { found: i64, known: i64 },
-    /// Give up: the schema must be brought up to date before.
-    #[error("the database has schema {found}, this joulemark needs {known}: run `joulemark db migrate`")]
+    /// The schema must be migrated first.
+    #[error("the database has schema {found}, but this joulemark needs schema {known}: run `joulemark db migrate`")]
     OlderSchema { found: i64, known: i64 },
-    /// Give up on it: what is stored cannot be read back, and neither will it be the next time.
+    /// What is stored cannot be read back; trying again does not help.
     #[error("{what} in the database cannot be read: {reason}")]
     Corrupt { what: String, reason: String },
-    /// Give up: the database will refuse the same again.
-    #[error("the database refuses: {0}")]
+    /// The database rejects the statement; it will reject it again.
+    #[error("the database rejected a statement: {0}")]
     Refused(#[source] sqlx::Error),
-    /// Nothing to do: the id is stored already.
+    /// The id is stored already; there is nothing left to do.
     #[error("experiment {0} is stored already")]
     Duplicate(ExperimentId),
     #[error("there is no experiment {0}")]
     NotFound(ExperimentId),
-    /// Stop working on it: the experiment went back to the queue, to another attempt, or came to its end elsewhere.
+    /// The experiment went back to the queue, belongs to another attempt, or has ended. Stop working on it.
     #[error("attempt {attempt} no longer holds experiment {id}")]
     Lost { id: ExperimentId, attempt: u32 },
-    /// A mistake of the caller.
+    /// The transition does not exist; an error in the calling code.
     #[error(transparent)]
     IllegalMove(#[from] IllegalMove),
 }
 
 impl StoreError {
-    /// Whether this attempt must leave the experiment alone.
+    /// Returns whether this attempt must stop working on the experiment.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::FileGone(_))
     }
 
-    /// Whether what is missing is room on the database's disk.
+    /// Returns whether the database's disk is full.
     pub fn is_disk_full(&self) -> bool {
         let Self::Unavailable(error) = self else { return false };
         match error.as_ref() {
@@ -73,7 +76,7 @@ impl StoreError {
         }
     }
 
-    /// Tells whether PostgreSQL ended a statement that took longer than it may.
+    /// Returns whether PostgreSQL ended a statement at its `statement_timeout` or on request.
     pub fn is_statement_timeout(&self) -> bool {
         let Self::Unavailable(error) = self else { return false };
         let database = error.as_database_error();
@@ -121,14 +124,15 @@ enum Verdict {
 fn verdict(error: &(dyn DatabaseError + 'static)) -> Verdict {
     let code = error.code().unwrap_or_default();
     if error.try_downcast_ref::<PgDatabaseError>().is_some() {
-        // PostgreSQL's error classes (its manual's appendix A), by the first two characters.
+        // PostgreSQL's error classes (appendix A of its manual) are the first two characters.
         return match code.get(..2) {
-            // Connection, rollback by the server, resources such as a full disk, operator's shutdown, its file system.
+            // Connection, transaction rollback, insufficient resources such as a full disk, operator intervention,
+            // system error.
             Some("08" | "40" | "53" | "57" | "58") => Verdict::Retry,
             Some("XX") => Verdict::Broken,
-            // A prepared statement that is there already, or is not there: we never name one twice, nor forget one.
+            // A prepared statement exists twice or not at all, which happens only behind a pooler.
             _ if code == "42P05" || code == "26000" => Verdict::Pooler,
-            // Read-only: a standby, perhaps about to be promoted.
+            // Read-only transaction: a standby, which may be promoted.
             _ if code == "25006" => Verdict::Retry,
             _ => Verdict::Refused,
         };

@@ -5,8 +5,10 @@ use super::{Record, Store, StoreError};
 use joulemark_experiment::{ExperimentId, State};
 
 impl Store {
+    /// Returns an experiment; `None` for an unknown id.
+    ///
     /// # Errors
-    /// When the database fails; an unknown id is none.
+    /// Returns an error when the database fails, or the experiment cannot be read back.
     pub async fn get(&self, id: ExperimentId) -> Result<Option<Record>, StoreError> {
         let row = sqlx::query(select_records!("experiments e WHERE e.id = $1"))
             .bind(id.to_string())
@@ -15,10 +17,10 @@ impl Store {
         Ok(row.as_ref().map(record).transpose()?.map(|(record, _)| record))
     }
 
-    /// How many experiments are in each state, every state once.
+    /// Returns the number of experiments in each state, including states with none.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn counts_by_state(&self) -> Result<Vec<(State, u64)>, StoreError> {
         let rows = sqlx::query("SELECT state, COUNT(*) AS experiments FROM experiments GROUP BY state")
             .fetch_all(&self.reads)

@@ -1,60 +1,60 @@
-//! One writer of submissions: those that arrive while one transaction is being made durable go into the next together,
-//! so that many of them share the wait for the disk. Nobody is answered before the commit that holds his.
+//! Group commit of submissions. Submissions that arrive while a transaction is being written to disk share the next
+//! transaction, and so the wait for the disk. A submission is answered after the commit that contains it.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::prepared::Prepared;
 use super::submission;
 use super::transaction::{Writer, begin, commit};
-use super::transitions::Bell;
+use super::transitions::ChangeNotifier;
 use super::write_metrics::timed;
 use super::{IdempotencyKey, NewExperiment, Quota, Store, StoreError, Submitted};
 use crate::metrics::StoreMetrics;
 
-/// Larger groups save nothing more, and hold the writer longer.
-const MAX_TOGETHER: usize = 512;
+/// Maximum number of submissions in one transaction. Larger ones are no faster and occupy the writer for longer.
+const MAX_BATCH: usize = 512;
 
-/// A submission and who waits for its outcome.
+/// A submission and the channel that takes its outcome.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct PendingSubmission {
     prepared: Prepared,
     answer: oneshot::Sender<Result<Submitted, StoreError>>,
 }
 
-/// Starts the writer; it ends once every sender is gone.
-pub fn start(writer: Writer, (moved, metrics): (Bell, StoreMetrics)) -> mpsc::Sender<Waiting> {
-    let (sender, mut arriving) = mpsc::channel(2 * MAX_TOGETHER);
+/// Spawns the writer, which ends when every sender is dropped.
+pub fn start(writer: Writer, (changes, metrics): (ChangeNotifier, StoreMetrics)) -> mpsc::Sender<PendingSubmission> {
+    let (sender, mut arriving) = mpsc::channel(2 * MAX_BATCH);
     tokio::spawn(async move {
-        let mut group = Vec::new();
-        while arriving.recv_many(&mut group, MAX_TOGETHER).await > 0 {
-            metrics.group_size.observe(group.len() as f64);
-            commit_group(&writer, &mut group, &metrics).await;
-            moved.ring();
+        let mut batch = Vec::new();
+        while arriving.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            metrics.group_size.observe(batch.len() as f64);
+            commit_batch(&writer, &mut batch, &metrics).await;
+            changes.notify();
         }
     });
     sender
 }
 
-async fn commit_group(writer: &Writer, group: &mut Vec<Waiting>, metrics: &StoreMetrics) {
-    let prepared = group.iter().map(|waiting| &waiting.prepared).collect::<Vec<_>>();
+async fn commit_batch(writer: &Writer, batch: &mut Vec<PendingSubmission>, metrics: &StoreMetrics) {
+    let prepared = batch.iter().map(|pending| &pending.prepared).collect::<Vec<_>>();
     match timed(metrics, "submit", transaction(writer, &prepared)).await {
         Ok(outcomes) => {
-            for (waiting, outcome) in group.drain(..).zip(outcomes) {
-                // Who no longer waits finds its experiment in the list.
-                let _ = waiting.answer.send(Ok(outcome));
+            for (pending, outcome) in batch.drain(..).zip(outcomes) {
+                // The caller may be gone; its experiment is stored all the same.
+                let _ = pending.answer.send(Ok(outcome));
             }
         }
         Err(StoreError::Unavailable(source)) => {
-            for waiting in group.drain(..) {
-                let _ = waiting.answer.send(Err(StoreError::Unavailable(source.clone())));
+            for pending in batch.drain(..) {
+                let _ = pending.answer.send(Err(StoreError::Unavailable(source.clone())));
             }
         }
-        // One that the database refuses does not take the others down with it.
+        // The database rejected one of them: write each in a transaction of its own, so that the others succeed.
         Err(_) => {
-            for waiting in group.drain(..) {
-                let outcome = transaction(writer, &[&waiting.prepared]).await;
-                let id = waiting.prepared.id;
-                let _ = waiting.answer.send(match outcome {
+            for pending in batch.drain(..) {
+                let outcome = transaction(writer, &[&pending.prepared]).await;
+                let id = pending.prepared.id;
+                let _ = pending.answer.send(match outcome {
                     Ok(outcomes) => Ok(outcomes[0]),
                     Err(StoreError::Refused(sqlx::Error::Database(error))) if error.is_unique_violation() => {
                         Err(StoreError::Duplicate(id))
@@ -66,27 +66,28 @@ async fn commit_group(writer: &Writer, group: &mut Vec<Waiting>, metrics: &Store
     }
 }
 
-async fn transaction(writer: &Writer, group: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
+async fn transaction(writer: &Writer, batch: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
     let mut transaction = begin(writer).await?;
-    let outcomes = submission::write(writer.dialect, &mut transaction, group).await?;
+    let outcomes = submission::write(writer.dialect, &mut transaction, batch).await?;
     commit(transaction).await?;
     Ok(outcomes)
 }
 
 impl Store {
-    /// Queues an experiment. It is durable once this returns.
+    /// Queues an experiment. It is on disk once this returns.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] when the id is taken: an earlier call whose answer was lost did its work.
+    /// Returns [`StoreError::Duplicate`] when the id is stored already: an earlier call, whose answer was lost,
+    /// succeeded.
     pub async fn insert(&self, new: &NewExperiment) -> Result<(), StoreError> {
         self.submit(new, None, Quota::default()).await.map(drop)
     }
 
-    /// Likewise, once a key, and where there is room: whoever comes with a key that was there, or finds no room, queues
-    /// nothing.
+    /// Queues an experiment unless its idempotency key was used before or a quota is used up. It is on disk once this
+    /// returns.
     ///
     /// # Errors
-    /// As [`Self::insert`].
+    /// Returns the errors of [`Self::insert`].
     pub async fn submit(
         &self,
         new: &NewExperiment,
@@ -96,7 +97,7 @@ impl Store {
         let prepared = Prepared::new(new, key, quota)?;
         let (answer, outcome) = oneshot::channel();
         let gone = || StoreError::from(sqlx::Error::WorkerCrashed);
-        let sent = self.submissions.send(Waiting { prepared, answer }).await;
+        let sent = self.submissions.send(PendingSubmission { prepared, answer }).await;
         sent.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
     }

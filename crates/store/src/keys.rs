@@ -10,8 +10,10 @@ use joulemark_experiment::access::{Action, Actor, ApiKey, AuditEntry, KeyId, Not
 use joulemark_measurement::quoted;
 
 impl Store {
+    /// Stores an API key and writes to the audit log who created it.
+    ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn insert_key(&self, stored: &StoredKey, by: &Actor) -> Result<(), StoreError> {
         let key = &stored.key;
         let mut transaction = self.begin().await?;
@@ -31,8 +33,11 @@ impl Store {
         commit(transaction).await
     }
 
+    /// Returns an API key with the digest of its secret, also when it has expired or was revoked; `None` for an unknown
+    /// id.
+    ///
     /// # Errors
-    /// When the database fails; an unknown id is none.
+    /// Returns an error when the database fails.
     pub async fn key(&self, id: &KeyId) -> Result<Option<StoredKey>, StoreError> {
         let row = sqlx::query(
             "SELECT id, name, role, digest, created_at_us, expires_at_us, revoked_at_us, last_used_at_us \
@@ -44,10 +49,10 @@ impl Store {
         row.as_ref().map(stored).transpose()
     }
 
-    /// Every key, oldest first, those expired and revoked included.
+    /// Returns every API key, oldest first, including expired and revoked ones.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, name, role, digest, created_at_us, expires_at_us, revoked_at_us, last_used_at_us \
@@ -58,10 +63,10 @@ impl Store {
         rows.iter().map(|row| stored(row).map(|stored| stored.key)).collect()
     }
 
-    /// Ends a key for good; false when there is none of that id. A second time changes nothing.
+    /// Revokes an API key permanently. Returns `false` for an unknown id. Revoking a key again changes nothing.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn revoke_key(&self, id: &KeyId, by: &Actor, now: Timestamp) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         let revoked = sqlx::query("UPDATE api_keys SET revoked_at_us = $1 WHERE id = $2 AND revoked_at_us IS NULL")
@@ -78,10 +83,11 @@ impl Store {
         Ok(true)
     }
 
-    /// Notes when keys were used last, in one transaction for all of them; an older note than is there changes nothing.
+    /// Stores when each of these keys was last used, in one transaction. An earlier time than the stored one changes
+    /// nothing.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn note_key_use(&self, used: &[(KeyId, Timestamp)]) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         for (id, at) in used {
@@ -98,7 +104,7 @@ impl Store {
     }
 }
 
-/// Reads a key of a row that has all its columns.
+/// Reads an API key from a row that has all its columns.
 pub(super) fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
     let id: &str = row.try_get("id")?;
     let corrupt =
@@ -109,7 +115,8 @@ pub(super) fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
     let role: &str = row.try_get("role")?;
     let digest: &str = row.try_get("digest")?;
     let mut bytes = [0; 32];
-    hex::decode_to_slice(digest, &mut bytes).map_err(|_| corrupt("digest", "it is not 64 digits of hex".to_owned()))?;
+    hex::decode_to_slice(digest, &mut bytes)
+        .map_err(|_| corrupt("digest", "it is not 64 hexadecimal digits".to_owned()))?;
     Ok(StoredKey {
         key: ApiKey {
             id: id

@@ -1,6 +1,6 @@
-//! Who runs what, and until when that is believed. A lease is renewed by its holder and times out by the database's
-//! clock alone, so that the hosts' clocks may differ; what it guards is fenced by the attempt, so that even a clock that
-//! jumps can only have an experiment run again, never recorded twice.
+//! Leases: which server runs which experiment, and until when. The holder renews its leases; they expire by the
+//! database's clock alone, so that the clocks of the hosts may differ. Every write of an attempt is fenced by the
+//! attempt number: a clock that jumps can make an experiment run again, but its result is stored once.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use super::record::{attempt as attempt_of, id as id_of, to_us};
 use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, State};
 
-/// Who takes an experiment, and what it is given.
+/// The server that claims an experiment, and the devices that it reserves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim<'a> {
-    /// The server's incarnation.
+    /// Incarnation of the server.
     pub holder: &'a str,
     pub node_name: &'a str,
-    /// UUIDs of the GPUs leased.
+    /// UUIDs of the GPUs reserved.
     pub gpus: &'a [String],
-    /// Devices leased in all: what its user's share counts.
+    /// Number of devices reserved in total; counts towards the user's fair share.
     pub device_count: u32,
-    /// How long the claim holds without being renewed.
+    /// Time after which the lease expires unless it is renewed.
     pub lease: Duration,
 }
 
@@ -35,6 +35,7 @@ pub struct Held {
     pub is_cancel_requested: bool,
 }
 
+/// Reads a row of the table `leases`.
 pub fn to_held(row: &AnyRow) -> Result<Held, StoreError> {
     let is_cancel_requested: i64 = row.try_get("is_cancel_requested")?;
     Ok(Held {
@@ -44,34 +45,35 @@ pub fn to_held(row: &AnyRow) -> Result<Held, StoreError> {
     })
 }
 
+/// Converts a duration to whole microseconds.
 pub fn in_us(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl Store {
-    /// What `holder` holds, and for which of these cancellation was asked.
+    /// Returns the experiments that `holder` holds.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn held(&self, holder: &str) -> Result<Vec<Held>, StoreError> {
         let text = "SELECT experiment_id, attempt, is_cancel_requested FROM leases WHERE holder = $1";
-        let rows = sqlx::query(text).bind(holder).fetch_all(&self.own).await?;
+        let rows = sqlx::query(text).bind(holder).fetch_all(&self.internal).await?;
         rows.iter().map(to_held).collect()
     }
 
-    /// What runs, with its node, oldest first.
+    /// Returns each running experiment with the name of its node, oldest experiment first.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn running_by_node(&self) -> Result<Vec<(String, ExperimentId)>, StoreError> {
         let text = "SELECT node_name, experiment_id FROM leases ORDER BY experiment_id";
-        let rows = sqlx::query(text).fetch_all(&self.own).await?;
+        let rows = sqlx::query(text).fetch_all(&self.internal).await?;
         let one = |row: &AnyRow| Ok((row.try_get("node_name")?, id_of(row, "experiment_id")?));
         rows.iter().map(one).collect()
     }
 }
 
-/// Beside the claim, in its transaction.
+/// Inserts the lease of a claimed experiment, in the transaction of the claim.
 pub async fn grant(
     transaction: &mut Transaction<'static, Any>,
     (id, attempt): (ExperimentId, u32),
@@ -97,7 +99,8 @@ pub async fn grant(
     Ok(())
 }
 
-/// Beside the move to `to`, in its transaction.
+/// Deletes the lease of an experiment, in the transaction that moves it to `to`. A final state adds the device time to
+/// the account of its user.
 pub async fn give_back(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
@@ -109,7 +112,7 @@ pub async fn give_back(
         .bind(id.to_string())
         .fetch_all(&mut **transaction)
         .await?;
-    // What goes back to the queue was not the user's doing.
+    // An interrupted attempt is not charged to the user.
     let Some(row) = rows.first().filter(|_| to.is_finished()) else {
         return Ok(());
     };

@@ -1,8 +1,8 @@
-//! Experiments and their results in a database. The experiments table is the queue: claiming, moving on and storing a
-//! result are transactions beside the data they concern. Owns SQL and the schema; knows nothing of devices or workers.
+//! Experiments and their results in a database. The table of experiments is the queue: claims, transitions and results
+//! are transactions. Owns the SQL and the schema; knows nothing about devices or workers.
 //!
-//! Both databases sit behind sqlx's `Any`: one SQL text a query and one code path, where an enum over two pools would
-//! need each query twice or generics over drivers. It costs a copy of each document; what differs is in `dialect`.
+//! Both databases are used through sqlx's `Any` driver, so that there is one SQL text for each query and one code path.
+//! The price is a copy of each document. SQL that differs is in `dialect`.
 
 mod audit;
 mod callback_turns;
@@ -95,24 +95,27 @@ use crate::metrics::StoreMetrics;
 use database_file::DatabaseFile;
 use dialect::Dialect;
 
-/// The database. Clones share its connections.
+/// A handle to the database. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     dialect: Dialect,
-    /// For what requests ask. Each statement has its time; long ones take turns.
+    /// For queries on behalf of requests. On PostgreSQL their statements can have a timeout. Long reads need a permit
+    /// of `turns`.
     reads: AnyPool,
-    /// For what the server itself must know to go on, which no request may keep waiting.
-    own: AnyPool,
-    /// Turns of long reads, by caller.
+    /// For short queries that the server needs to make progress, so that they do not wait behind reads on behalf of
+    /// requests.
+    internal: AnyPool,
+    /// Permits for long reads, shared fairly between callers.
     turns: Shares,
-    /// Whose turn the next long read takes.
+    /// The caller that long reads are attributed to.
     caller: Arc<str>,
-    /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
+    /// On SQLite a pool with one connection: writers queue for it in order instead of polling the database's lock.
     writes: AnyPool,
     /// `None` unless the database is an SQLite file.
     file: Option<DatabaseFile>,
-    submissions: mpsc::Sender<group_commit::Waiting>,
-    moved: transitions::Bell,
+    submissions: mpsc::Sender<group_commit::PendingSubmission>,
+    /// Notified after each commit that may have changed a state.
+    changes: transitions::ChangeNotifier,
     lanes: lanes::Lanes,
     metrics: StoreMetrics,
 }

@@ -17,61 +17,65 @@ pub use order::{Cursor, ListOrder, NotACursor};
 use sqlx::Row as _;
 pub(super) use statement::{Parameter, statement};
 
-/// A page of experiments. What is none or empty does not narrow it.
+/// The filters, order and size of a page of experiments. A filter that is `None` or empty matches every experiment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListQuery {
     pub order: ListOrder,
-    /// Only what comes behind this place.
+    /// Only experiments behind this position.
     pub after: Option<Cursor>,
-    /// Only those older than this one.
+    /// Only experiments older than this one.
     pub before: Option<ExperimentId>,
-    /// Only this one and newer ones.
+    /// Only this experiment and newer ones.
     pub from: Option<ExperimentId>,
-    /// Only those finished before; where the order is by finish.
+    /// Only experiments that finished before this time; used when the order is by finish.
     pub finished_before: Option<Timestamp>,
-    /// Only those finished then or later; where the order is by finish.
+    /// Only experiments that finished at this time or later; used when the order is by finish.
     pub finished_from: Option<Timestamp>,
+    /// Maximum number of experiments.
     pub limit: u32,
     pub state: Option<State>,
     pub model_name: Option<String>,
     pub engine: Option<String>,
     pub user_name: Option<String>,
-    /// The authenticated name of who submitted it.
+    /// The authenticated name of the submitter.
     pub submitter: Option<String>,
-    /// Only those that carry each of these labels with its value.
+    /// Only experiments that carry all of these labels with these values.
     pub labels: Vec<(String, String)>,
-    /// Only those of this sweep.
+    /// Only experiments of this sweep.
     pub sweep: Option<ExperimentId>,
 }
 
-/// A page, and whether there is more behind it.
+/// A page of experiments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
     pub records: Vec<Record>,
+    /// Whether there are experiments behind this page.
     pub more: bool,
 }
 
-/// Likewise with reports, and as the database gave it: reading a row takes longer than fetching it, and is not done by
-/// whoever answers others meanwhile.
+/// A page of experiments with their reports, as undecoded rows. Decoding a row takes longer than fetching it, so the
+/// caller does it on a thread for blocking work.
 pub struct UnreadPage {
     pub rows: Vec<UnreadRow>,
-    /// Where the next page begins; none behind the last.
+    /// Position behind which the next page begins; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
+/// An undecoded row of an experiment and its report.
 pub struct UnreadRow(AnyRow);
 
 impl UnreadRow {
-    /// The experiment, and its report where it is completed.
+    /// Decodes the experiment, and its report when it has one.
     ///
     /// # Errors
-    /// When what is stored cannot be read back.
+    /// Returns an error when the row cannot be decoded.
     pub fn read(&self) -> Result<(Record, Option<Report>), StoreError> {
         let (read, _) = record(&self.0)?;
         let has_report = self.0.try_get::<Option<&str>, _>("experiment_id")?.is_some();
         Ok((read, has_report.then(|| report(&self.0)).transpose()?))
     }
 
+    /// Returns the cursor of this row.
     fn cursor(&self, order: ListOrder) -> Result<Cursor, StoreError> {
         let finished_at_us: Option<i64> = self.0.try_get("finished_at_us")?;
         Ok(Cursor::new(
@@ -81,6 +85,7 @@ impl UnreadRow {
         ))
     }
 
+    /// Returns the stored size of the spec and the compressed report, in bytes.
     fn bytes(&self) -> Result<usize, StoreError> {
         let spec: &str = self.0.try_get("spec")?;
         let packed: Option<&[u8]> = self.0.try_get("packed")?;
@@ -89,10 +94,10 @@ impl UnreadRow {
 }
 
 impl Store {
-    /// A page ends early, but never empty, where its experiments' documents come to more than `most_bytes`.
+    /// Returns a page of experiments. The page ends early, but is not empty, once its documents exceed `max_bytes`.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn list(&self, query: &ListQuery, max_bytes: usize) -> Result<Listed, StoreError> {
         let text = statement(query, select_records!(""), "");
         let bounds = (query.limit, max_bytes);
@@ -100,10 +105,11 @@ impl Store {
             .await
     }
 
-    /// Likewise with reports. One page is one statement: its rows are of one moment.
+    /// Returns a page of experiments with their reports, ended early as by [`Self::list`]. One statement reads the
+    /// page, so that all rows are from the same moment.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn unread_page(&self, query: &ListQuery, max_bytes: usize) -> Result<UnreadPage, StoreError> {
         const SELECT: &str = concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
@@ -120,7 +126,7 @@ impl Store {
 
 type Text = (String, Vec<Parameter>);
 
-/// At most so many, and no more once they come to so many bytes.
+/// Maximum number of rows, and the number of bytes after which no further row is read.
 type Bounds = (u32, usize);
 
 async fn read_records(connection: &mut AnyConnection, text: Text, bounds: Bounds) -> Result<Listed, StoreError> {
@@ -160,7 +166,8 @@ async fn read_rows(
     Ok(UnreadPage { rows, next: None })
 }
 
-/// Reads one row more than asked for, which tells whether there is more.
+/// Runs the statement of a list with a limit of one row more than `limit`; the additional row shows that there is
+/// another page.
 fn page(
     connection: &mut AnyConnection,
     (text, parameters): Text,

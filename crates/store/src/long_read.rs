@@ -1,19 +1,19 @@
-//! Reads that may take long: those whose length a request decides. They take turns by caller, so that nobody's keep
-//! another's waiting, and end when nobody waits for them any more.
+//! Reads whose duration depends on the request. Callers share the permits for them fairly, and a read is cancelled when
+//! the caller stops waiting.
 
 use futures::future::BoxFuture;
 use sqlx::AnyConnection;
 use tokio::sync::oneshot;
 
 use super::dialect::Dialect;
-use super::pooler::process;
+use super::pooler::backend_pid;
 use super::{Store, StoreError};
 
-/// How much of the turns one caller may have, in percent.
+/// Maximum share of the permits that one caller may hold, in percent.
 pub const SHARE_PERCENT: u32 = 50;
 
 impl Store {
-    /// Returns the same store whose long reads are this caller's.
+    /// Returns a handle to the same database whose long reads are attributed to `caller`.
     #[must_use]
     pub fn on_behalf_of(&self, caller: &str) -> Self {
         Self {
@@ -22,10 +22,11 @@ impl Store {
         }
     }
 
-    /// Runs `read` on a connection of its own, in the caller's turn.
+    /// Runs `read` on a connection of its own, once the caller has a permit.
     ///
-    /// Given up by who asked for it, PostgreSQL is told to end it; SQLite ends by itself. The turn is over when the
-    /// database is done, not before: else whoever asks and leaves at once would keep every connection busy.
+    /// When this future is dropped, PostgreSQL is asked to cancel the statement; SQLite stops without being asked. The
+    /// permit is returned when the database has finished, so that a client that sends requests and disconnects cannot
+    /// occupy every connection.
     pub(super) async fn read_long<T: Send + 'static>(
         &self,
         read: impl for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
@@ -38,7 +39,7 @@ impl Store {
             let mut connection = store.reads.acquire().await?;
             let process = match store.dialect {
                 Dialect::Sqlite => None,
-                Dialect::Postgres => Some(process(&mut connection).await?),
+                Dialect::Postgres => Some(backend_pid(&mut connection).await?),
             };
             let mut reading = read(&mut connection);
             tokio::select! {
@@ -55,11 +56,11 @@ impl Store {
         done.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
     }
 
-    /// Asks PostgreSQL to end what this process of it does. It takes that amiss in nobody: the statement was given up.
+    /// Asks PostgreSQL to cancel the statement that this backend process is running.
     async fn end_statement_of(&self, process: i64) {
         let text = "SELECT CAST(pg_cancel_backend(CAST($1 AS INTEGER)) AS TEXT) AS is_told";
-        if let Err(error) = sqlx::query(text).bind(process).execute(&self.own).await {
-            tracing::warn!(%error, "a read that nobody waits for cannot be ended");
+        if let Err(error) = sqlx::query(text).bind(process).execute(&self.internal).await {
+            tracing::warn!(%error, "a read that was abandoned by its client cannot be cancelled");
         }
     }
 }

@@ -3,20 +3,21 @@ use std::path::Path;
 use super::{Store, StoreError};
 
 impl Store {
-    /// Gives the room of what was deleted back to the file system. Takes about as much room beside, for as long.
+    /// Runs VACUUM. SQLite returns the space of deleted rows to the file system, and meanwhile needs about as much free
+    /// disk space as the data takes; PostgreSQL makes the space reusable.
     ///
     /// # Errors
-    /// When the database fails, or its disk has not that room.
+    /// Returns an error when the database fails, or there is not enough disk space.
     pub async fn vacuum(&self) -> Result<(), StoreError> {
         sqlx::raw_sql("VACUUM").execute(&self.writes).await?;
         Ok(())
     }
 
-    /// SQLite: writes all that is committed now into a database at `path`, which is missing or empty, while others read
-    /// and write this one.
+    /// Copies everything that is committed into a new SQLite database at `path`, which must be missing or empty. Other
+    /// connections can read and write meanwhile. SQLite only.
     ///
     /// # Errors
-    /// When the database fails, or a file is there already.
+    /// Returns an error when the database fails, or `path` is a file that is not empty.
     pub async fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
         let path = path
             .to_str()

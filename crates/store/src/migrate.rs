@@ -7,6 +7,7 @@ use super::{Store, StoreError};
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
+/// Returns the embedded migrations of a dialect.
 fn migrator(dialect: Dialect) -> &'static Migrator {
     match dialect {
         Dialect::Sqlite => &SQLITE,
@@ -14,12 +15,13 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
     }
 }
 
+/// Returns the version of the latest embedded migration.
 fn known(dialect: Dialect) -> i64 {
     let versions = migrator(dialect).iter().map(|migration| migration.version);
     versions.max().unwrap_or(0)
 }
 
-/// Brings the schema up to date; forward only. What is newer than this program is left untouched.
+/// Applies the migrations that the database lacks. A schema newer than this program is not changed.
 pub async fn migrate(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreError> {
     let known = known(dialect);
     migrator(dialect).run(pool).await.map_err(|error| match error {
@@ -30,18 +32,19 @@ pub async fn migrate(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreError>
 }
 
 impl Store {
-    /// Brings the schema up to date.
+    /// Applies the migrations that the database lacks.
     ///
     /// # Errors
-    /// Among others when the schema is newer than this program.
+    /// Returns [`StoreError::NewerSchema`] when the schema is newer than this program, and an error when a migration
+    /// fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         migrate(self.dialect, &self.writes).await
     }
 
-    /// The newest migration that the database has; 0 when it is empty.
+    /// Returns the version of the latest migration applied; 0 for an empty database.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn schema_version(&self) -> Result<i64, StoreError> {
         let tables = sqlx::query(self.dialect.has_migrations())
             .fetch_all(&self.reads)
@@ -54,8 +57,10 @@ impl Store {
         Ok(row.try_get("version")?)
     }
 
+    /// Checks that the schema is the one that this program needs.
+    ///
     /// # Errors
-    /// [`StoreError::OlderSchema`] and [`StoreError::NewerSchema`] when the schema is not this program's.
+    /// Returns [`StoreError::OlderSchema`] or [`StoreError::NewerSchema`] when it is not.
     pub async fn require_present_schema(&self) -> Result<(), StoreError> {
         let (found, known) = (self.schema_version().await?, known(self.dialect));
         match found.cmp(&known) {

@@ -1,4 +1,5 @@
-//! Moves with all that follows from them, in one transaction. Everything that moves an experiment does it here.
+//! State transitions with their consequences, in one transaction. Every transition after the claim goes through this
+//! module.
 
 use jiff::Timestamp;
 use sqlx::Transaction;
@@ -8,7 +9,8 @@ use super::state_change::write_state;
 use super::{StoreError, sweeps};
 use joulemark_experiment::{ExperimentId, Failure, State};
 
-/// Writes a move that was checked in the same transaction. At an end a search that waited for it goes on.
+/// Writes a transition that was checked in the same transaction. A final state also continues the search that waited
+/// for the experiment.
 pub async fn set_state(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
@@ -17,8 +19,8 @@ pub async fn set_state(
 ) -> Result<(), StoreError> {
     write_state(transaction, id, (to, failure), now).await?;
     if to.is_finished() {
-        // Apart from what every move keeps on its stack.
-        Box::pin(sweeps::go_on(transaction, id, now)).await?;
+        // Boxed, so that the future of every transition does not have the size of a search step.
+        Box::pin(sweeps::continue_search(transaction, id, now)).await?;
     }
     Ok(())
 }

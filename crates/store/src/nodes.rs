@@ -1,4 +1,4 @@
-//! Which servers there are, what each has, and whether it lives.
+//! The servers that share the database: their names, what each offers, and their heartbeats.
 
 use std::time::Duration;
 
@@ -12,34 +12,36 @@ use super::transaction::commit;
 use super::{Store, StoreError};
 use joulemark_experiment::Capabilities;
 
-/// A server as it makes itself known.
+/// The values with which a server registers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registration<'a> {
     pub name: &'a str,
-    /// This life of the server; a restart has another.
+    /// Identifies this start of the server; a restart has another.
     pub incarnation: &'a str,
-    /// The lock that it holds for its name: whoever has the same one knows that the one before is dead.
+    /// Identifies the lock that the server holds for its name. A server with the same seat knows that its predecessor
+    /// is dead.
     pub seat: &'a str,
     pub capabilities: &'a Capabilities,
+    /// Time after which the server counts as dead unless it sends a heartbeat.
     pub lease: Duration,
 }
 
+/// The result of a registration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Registered {
+    /// The server is registered.
     Done,
-    /// Another server lives under that name, or is believed to for so long.
-    Taken {
-        for_sec: f64,
-    },
+    /// Another server has the name, and its lease lasts for another `for_sec` seconds.
+    Taken { for_sec: f64 },
 }
 
-/// A node as the database knows it.
+/// A server as stored in the database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeRecord {
     pub name: String,
     pub incarnation: String,
     pub capabilities: Capabilities,
-    /// Its last heartbeat is younger than its lease.
+    /// Whether its lease has not expired.
     pub is_live: bool,
     pub registered_at: Timestamp,
     pub heartbeat_at: Timestamp,
@@ -48,10 +50,10 @@ pub struct NodeRecord {
 const NOW: &str = "SELECT now_us FROM database_clock";
 
 impl Store {
-    /// Enters a server under its name, unless another one lives there.
+    /// Registers a server under its name, unless a live server with another incarnation and seat has the name.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn register(&self, registration: &Registration<'_>) -> Result<Registered, StoreError> {
         let mut transaction = self.begin().await?;
         let there = sqlx::query(self.dialect.lock_node())
@@ -87,11 +89,12 @@ impl Store {
         Ok(Registered::Done)
     }
 
-    /// The heartbeat: renews the node and every lease of `incarnation`, also those that ran out and nobody took. What it
-    /// holds; none when the name is not this incarnation's any more, or was forgotten: then nothing was renewed.
+    /// Records a heartbeat: renews the node and every lease of `incarnation`, including leases that have expired but
+    /// were not taken. Returns the experiments that it holds; `None`, without renewing anything, when the name belongs
+    /// to another incarnation or was removed.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn beat(
         &self,
         name: &str,
@@ -128,27 +131,28 @@ impl Store {
         Ok(Some(held))
     }
 
-    /// Every node that was heard of lately, by name.
+    /// Returns every registered server by name. A server whose offer cannot be read, as of a newer version, is left out
+    /// with a warning.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
         let text = "SELECT n.name, n.incarnation, n.offer, n.engines, n.registered_at_us, n.heartbeat_at_us, n.alive_until_us, \
                     c.now_us FROM nodes n, database_clock c ORDER BY n.name";
-        let rows = sqlx::query(text).fetch_all(&self.own).await?;
-        // A newer version's offer must not hide the other nodes.
+        let rows = sqlx::query(text).fetch_all(&self.internal).await?;
+        // An offer in the format of a newer version must not hide the other nodes.
         let readable = |row| {
             to_node(row)
-                .inspect_err(|error| tracing::warn!(%error, "a node is left out"))
+                .inspect_err(|error| tracing::warn!(%error, "a node whose offer cannot be read is left out"))
                 .ok()
         };
         Ok(rows.iter().filter_map(readable).collect())
     }
 
-    /// Takes the node out of the list: it stops in order, or it has been silent for `silence`.
+    /// Removes the server with this incarnation, and all servers whose lease expired more than `silence` ago.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn forget_nodes(&self, incarnation: &str, silence: Duration) -> Result<(), StoreError> {
         sqlx::query(
             "DELETE FROM nodes WHERE incarnation = $1 \

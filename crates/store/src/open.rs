@@ -17,42 +17,43 @@ use super::lanes::Lanes;
 use super::long_read::SHARE_PERCENT;
 use super::shares::Shares;
 use super::transaction::Writer;
-use super::transitions::Bell;
+use super::transitions::ChangeNotifier;
 use super::{DatabaseFile, Store, StoreError, group_commit, pooler};
 use crate::metrics::StoreMetrics;
 
-/// Waiting longer for a connection would only hide an outage from the one who could wait better.
+/// Maximum wait for a connection; a longer one would delay the report of an outage.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// For writes and the server's own reads; one writer stores submissions.
+/// Connections for writes and for the server's own reads.
 const POSTGRES_WRITERS: u32 = 6;
 const POSTGRES_READERS: u32 = 8;
 const SQLITE_READERS: u32 = 4;
-/// Of the readers, those that no long read takes: keys and single experiments are always looked up.
+/// Read connections that long reads cannot take, so that keys and single experiments can always be looked up.
 const SQLITE_SHORT_READERS: u32 = 1;
 const POSTGRES_SHORT_READERS: u32 = 2;
 
-/// Readers go on while one writes, and a commit is on the disk before it is answered. 8 MiB of pages a connection hold
-/// the inner pages of every index of millions of experiments, and are kept for good; a log that a burst made large shrinks again.
+/// WAL lets readers continue during a write; FULL puts a commit on the disk before it is answered. A page cache of 8
+/// MiB for each connection holds the inner pages of every index of millions of experiments. A log that grew in a burst
+/// is truncated to 64 MiB.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864;";
 
 static DRIVERS: Once = Once::new();
 
 impl Store {
-    /// Opens the database, creates an SQLite file that is not there yet, and brings the schema up to date.
-    ///
-    /// `sqlite://FILE`, `sqlite::memory:` (gone with the last clone) or `postgres://…`.
+    /// Opens a database, creates a missing SQLite file, and applies missing migrations. Accepts `sqlite://FILE`,
+    /// `sqlite::memory:`, which is deleted with the last clone, and `postgres://…`.
     ///
     /// # Errors
-    /// Among others when the schema is newer than this program.
+    /// Returns [`StoreError::BadUrl`] for another URL, [`StoreError::NewerSchema`] when the schema is newer than this
+    /// program, and an error when the database fails.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         Self::open_for_requests(url, None).await
     }
 
-    /// Opens it for a server: PostgreSQL ends each statement that a request asked for after `statement_timeout`.
+    /// Opens a database for a server. PostgreSQL ends each statement on behalf of a request after `statement_timeout`.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Returns the errors of [`Self::open`].
     pub async fn open_for_requests(url: &str, statement_timeout: Option<Duration>) -> Result<Self, StoreError> {
         let url = match Dialect::of_url(url)? {
             Dialect::Sqlite => created_if_missing(url),
@@ -63,10 +64,10 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a database that is there, and leaves its schema as it is.
+    /// Opens an existing database without applying migrations.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// Returns an error when it cannot be reached.
     pub async fn open_as_it_is(url: &str) -> Result<Self, StoreError> {
         Self::connect(url, None).await
     }
@@ -76,7 +77,11 @@ impl Store {
         let dialect = Dialect::of_url(url)?;
         require_files(url)?;
         probe(dialect, url).await?;
-        let Pools { writes, own, reads } = pools(dialect, url, statement_timeout).await?;
+        let Pools {
+            writes,
+            internal,
+            reads,
+        } = pools(dialect, url, statement_timeout).await?;
         let long_reads = match (dialect, is_in_memory(url)) {
             (Dialect::Sqlite, true) => 1,
             (Dialect::Sqlite, false) => SQLITE_READERS - SQLITE_SHORT_READERS,
@@ -86,54 +91,54 @@ impl Store {
             Dialect::Sqlite => DatabaseFile::opened(&writes).await?,
             Dialect::Postgres => None,
         };
-        let (moved, metrics) = (Bell::new(), StoreMetrics::default());
+        let (changes, metrics) = (ChangeNotifier::new(), StoreMetrics::default());
         let writer = Writer {
             dialect,
             writes: writes.clone(),
             file: file.clone(),
         };
-        let submissions = group_commit::start(writer, (moved.clone(), metrics.clone()));
+        let submissions = group_commit::start(writer, (changes.clone(), metrics.clone()));
         Ok(Self {
             dialect,
             reads,
-            own,
+            internal,
             turns: Shares::new(long_reads, SHARE_PERCENT),
             caller: "the server".into(),
             writes,
             file,
             submissions,
-            moved,
+            changes,
             lanes: Lanes::default(),
             metrics,
         })
     }
 
-    /// Whether servers of several hosts can share the database; a file is one server's own.
+    /// Returns whether servers on several hosts can share the database. Only PostgreSQL can be shared.
     pub fn is_shared(&self) -> bool {
         self.dialect == Dialect::Postgres
     }
 
-    /// Asks whether the database answers and is still under its name.
+    /// Checks that the database answers, and that an SQLite file is still at its path.
     ///
     /// # Errors
-    /// When it does not, or is not.
+    /// Returns an error when either is not the case.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if let Some(file) = &self.file {
             file.check()?;
         }
-        sqlx::query("SELECT 1").execute(&self.own).await?;
+        sqlx::query("SELECT 1").execute(&self.internal).await?;
         Ok(())
     }
 
-    /// Waits for what is under way and closes every connection, for all clones.
+    /// Waits for running statements and closes every connection, for all clones.
     pub async fn close(&self) {
         self.reads.close().await;
-        self.own.close().await;
+        self.internal.close().await;
         self.writes.close().await;
     }
 }
 
-/// Returns the file that an `sqlite:` URL names; `None` for one in memory and for Postgres.
+/// Returns the path in an `sqlite:` URL; `None` for a database in memory and for PostgreSQL.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     if !url.starts_with("sqlite:") || is_in_memory(url) {
         return None;
@@ -143,7 +148,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     (!file.as_os_str().is_empty()).then(|| file.to_owned())
 }
 
-/// Makes a missing file of ours, which only its owner may read: it holds prompts. What SQLite puts beside it gets the
+/// Creates a missing file that only its owner can read, because it holds prompts. SQLite gives the files beside it the
 /// same mode.
 fn create_for_owner(file: &Path) -> io::Result<()> {
     let made = open_own(file, File::options().write(true).create_new(true).mode(0o600));
@@ -153,8 +158,9 @@ fn create_for_owner(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Refuses a link or a pipe in the place of an SQLite file or of what SQLite puts beside it, and a pipe in that of what
-/// the driver of Postgres reads: neither looks what it opens.
+/// Checks the files that the drivers will open, since the drivers follow links and block on pipes. Accepts only a
+/// regular file, and no link, for an SQLite file and the files beside it; accepts links to regular files for those of
+/// PostgreSQL.
 fn require_files(url: &str) -> Result<(), StoreError> {
     let unusable = |path: &Path, error: io::Error| StoreError::BadUrl(format!("{}: {error}", path.display()));
     if let Some(file) = sqlite_file(url) {
@@ -173,7 +179,7 @@ fn require_files(url: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns the files that a Postgres URL and its environment name.
+/// Returns the files that a PostgreSQL URL and the environment name.
 fn postgres_files(url: &str) -> Vec<PathBuf> {
     const PARAMETERS: [&str; 6] = [
         "sslrootcert",
@@ -201,7 +207,7 @@ fn created_if_missing(url: &str) -> Cow<'_, str> {
     if is_in_memory(url) || url.contains("mode=") {
         return Cow::Borrowed(url);
     }
-    // Where it fails SQLite says why.
+    // When this fails, SQLite reports the reason.
     if let Some(file) = sqlite_file(url) {
         let _ = create_for_owner(&file);
     }
@@ -209,7 +215,7 @@ fn created_if_missing(url: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{url}{separator}mode=rwc"))
 }
 
-/// One connection by hand: a pool tries again and again, and then says only that it took too long.
+/// Opens one connection directly: a pool retries, and then reports a timeout instead of the cause.
 async fn probe(dialect: Dialect, url: &str) -> Result<(), StoreError> {
     let mut connection = AnyConnection::connect(url).await?;
     if dialect == Dialect::Sqlite {
@@ -217,39 +223,46 @@ async fn probe(dialect: Dialect, url: &str) -> Result<(), StoreError> {
     }
     connection.close().await?;
     if dialect == Dialect::Postgres {
-        pooler::refuse_transaction_pooling(url).await?;
+        pooler::reject_transaction_pooling(url).await?;
     }
     Ok(())
 }
 
-/// Connections, by what they are for.
+/// Connection pools by purpose.
 struct Pools {
     writes: AnyPool,
-    own: AnyPool,
+    internal: AnyPool,
     reads: AnyPool,
 }
 
-/// Opens the pools: an SQLite database in memory is one connection's own, a file has one writer.
+/// Opens the pools. An SQLite database in memory exists in one connection only; an SQLite file has one connection for
+/// writes.
 async fn pools(dialect: Dialect, url: &str, statement_timeout: Option<Duration>) -> Result<Pools, StoreError> {
     match dialect {
         Dialect::Sqlite if is_in_memory(url) => {
-            let only = staying(1).connect(url).await?;
+            let only = permanent(1).connect(url).await?;
             Ok(Pools {
                 writes: only.clone(),
-                own: only.clone(),
+                internal: only.clone(),
                 reads: only,
             })
         }
         Dialect::Sqlite => Ok(Pools {
-            writes: staying(1).connect(url).await?,
-            own: staying(1).connect(url).await?,
-            reads: staying(SQLITE_READERS).connect(url).await?,
+            writes: permanent(1).connect(url).await?,
+            internal: permanent(1).connect(url).await?,
+            reads: permanent(SQLITE_READERS).connect(url).await?,
         }),
         Dialect::Postgres => {
             let writes = options(POSTGRES_WRITERS).connect(url).await?;
-            let own = writes.clone();
-            let reads = timed(options(POSTGRES_READERS), statement_timeout).connect(url).await?;
-            Ok(Pools { writes, own, reads })
+            let internal = writes.clone();
+            let reads = with_statement_timeout(options(POSTGRES_READERS), statement_timeout)
+                .connect(url)
+                .await?;
+            Ok(Pools {
+                writes,
+                internal,
+                reads,
+            })
         }
     }
 }
@@ -260,9 +273,9 @@ fn options(connections: u32) -> AnyPoolOptions {
         .acquire_timeout(ACQUIRE_TIMEOUT)
 }
 
-/// SQLite's are all opened at once and stay: the last one to go would take a database in memory with it, and one that
-/// came later would open whatever has the file's name by then.
-fn staying(connections: u32) -> AnyPoolOptions {
+/// Returns options for SQLite pools whose connections are opened at once and never closed. Closing the last one would
+/// delete a database in memory, and a connection opened later could open another file at the same path.
+fn permanent(connections: u32) -> AnyPoolOptions {
     options(connections)
         .min_connections(connections)
         .idle_timeout(None)
@@ -272,8 +285,8 @@ fn staying(connections: u32) -> AnyPoolOptions {
         })
 }
 
-/// Has PostgreSQL end a statement that takes longer. Set on the connection, not in the URL: a pooler refuses it there.
-fn timed(options: AnyPoolOptions, statement_timeout: Option<Duration>) -> AnyPoolOptions {
+/// Adds a statement timeout to each PostgreSQL connection. It is not set in the URL, where poolers reject it.
+fn with_statement_timeout(options: AnyPoolOptions, statement_timeout: Option<Duration>) -> AnyPoolOptions {
     let Some(timeout) = statement_timeout else {
         return options;
     };

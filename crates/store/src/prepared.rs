@@ -1,4 +1,4 @@
-//! Submissions made ready for the writer, and what becomes of them.
+//! Submissions prepared for the writer, and their outcomes.
 
 use jiff::Timestamp;
 
@@ -8,52 +8,51 @@ use super::record::{NewCallback, NewExperiment, to_json, to_us};
 use joulemark_experiment::access::{Action, AuditEntry};
 use joulemark_experiment::{Arrival, ExperimentId, Prompts};
 
-/// What a client names a submission by, so that sending it again does not queue it again.
+/// A client's name for a submission: sending the submission again under the same key does not queue it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     pub key: String,
-    /// Of the submission's content: the same key with another one is a mistake.
+    /// SHA-256 of the submission. The same key with another digest is an error of the client.
     pub body_sha256: String,
-    /// From then on the key is free again.
+    /// Time at which the key can be used again.
     pub expires_at: Timestamp,
 }
 
-/// What became of a submission.
+/// The outcome of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Submitted {
+    /// It is queued.
     Stored,
-    /// Its key and content came before, and queued this experiment.
+    /// The same submission was sent before under this key, and queued this experiment.
     Repeated(ExperimentId),
-    /// Its key came before, with another content.
+    /// Another submission was sent before under this key.
     KeyTaken,
-    /// As many wait as may.
+    /// The queue holds the maximum number of experiments.
     QueueFull,
-    /// As many of its submitter's wait or run as may.
+    /// The submitter's quota of unfinished experiments is used up.
     QuotaUsedUp,
-    /// With it, its submitter would have more bytes stored than may be.
-    TooMuchStored {
-        used_bytes: u64,
-    },
+    /// The submitter's stored submissions, `used_bytes` without this one, would exceed the quota.
+    TooMuchStored { used_bytes: u64 },
 }
 
-/// What a submission must find room in; none is without limit.
+/// The limits that apply to a submission; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// Most experiments that wait, of everybody.
+    /// Maximum number of queued experiments of all users.
     pub queued: Option<u64>,
-    /// Most that wait or run, of its submitter.
+    /// Maximum number of queued and running experiments of the submitter.
     pub unfinished_of_submitter: Option<u64>,
-    /// Most bytes that all of its submitter's take, this one among them.
+    /// Maximum size of all submissions of the submitter, including this one, in bytes.
     pub stored_bytes_of_submitter: Option<u64>,
 }
 
-/// A submission as the rows that it becomes.
+/// A submission as the rows to be inserted.
 #[derive(Debug)]
 pub struct Prepared {
     pub id: ExperimentId,
     pub(super) id_text: String,
     pub(super) spec: String,
-    /// Whether texts of its own stand in the spec.
+    /// Whether the spec contains prompt texts of its own.
     pub(super) has_prompts: bool,
     pub(super) model_name: String,
     pub(super) engine: String,
@@ -69,6 +68,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Serialises a submission.
+    ///
+    /// # Errors
+    /// Returns an error when a document cannot be written as JSON.
     pub fn new(new: &NewExperiment, key: Option<IdempotencyKey>, quota: Quota) -> Result<Self, StoreError> {
         let labels = new.spec.labels.iter();
         Ok(Self {
@@ -91,11 +94,12 @@ impl Prepared {
         })
     }
 
+    /// Returns the authenticated name of the submitter; `None` without authentication.
     pub fn submitter(&self) -> Option<&str> {
         self.entry.name.as_deref()
     }
 
-    /// Returns the bytes that are counted as its submitter's.
+    /// Returns the size of the submission in bytes, as it counts towards the quota.
     pub fn stored_bytes(&self) -> u64 {
         self.spec.len() as u64
     }

@@ -1,4 +1,4 @@
-//! Drops the prompts of what is finished. Their number and their hash stay, and so do all results.
+//! Drops the prompts of finished experiments. Their number, their hash and all results are kept.
 
 use std::collections::BTreeMap;
 
@@ -12,27 +12,30 @@ use super::record::{from_json, id as id_of, to_json, to_us};
 use super::transaction::commit;
 use super::{Store, StoreError, stored_bytes};
 
-/// Of so many experiments, and about so many bytes, in one transaction: others wait no longer than for that.
-const TOGETHER: i64 = 50;
-const BYTES_TOGETHER: usize = 8 << 20;
+/// Maximum number of experiments in one transaction, which bounds the wait of other writers.
+const MAX_EXPERIMENTS_PER_TRANSACTION: i64 = 50;
+/// Size of the specs, in bytes, after which a transaction is committed.
+const MAX_BYTES_PER_TRANSACTION: usize = 8 << 20;
 
-/// A walk along an index of those alone that have any.
+/// Walks a partial index of experiments that have prompts.
 const OLDEST: &str = "SELECT id FROM experiments WHERE has_prompts = 1 AND finished_at_us IS NOT NULL \
      AND finished_at_us < $1 ORDER BY finished_at_us, id LIMIT $2";
 
-/// `has_prompts` says whether another server was faster.
+/// The condition `has_prompts` fails when another server has dropped the prompts since.
 const DROP: &str = "UPDATE experiments SET spec = $1, dropped_prompts = $2, failure = $3, has_prompts = 0, \
      updated_at_us = $4 WHERE id = $5 AND has_prompts = 1";
 
 impl Store {
-    /// Drops the prompts of experiments that were finished before `not_before`; returns of how many.
+    /// Drops the prompts of experiments that finished before `not_before`. Returns the number of experiments.
     ///
     /// # Errors
-    /// When the database fails; what was dropped until then stays so.
+    /// Returns an error when the database fails; what was dropped before stays dropped.
     pub async fn drop_prompts(&self, not_before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let mut dropped = 0;
         loop {
-            let oldest = sqlx::query(OLDEST).bind(to_us(not_before)).bind(TOGETHER);
+            let oldest = sqlx::query(OLDEST)
+                .bind(to_us(not_before))
+                .bind(MAX_EXPERIMENTS_PER_TRANSACTION);
             let rows = oldest.fetch_all(&self.writes).await?;
             if rows.is_empty() {
                 return Ok(dropped);
@@ -40,13 +43,13 @@ impl Store {
             let mut transaction = self.begin().await?;
             let (mut read_bytes, mut freed) = (0, BTreeMap::new());
             for row in &rows {
-                let outcome = drop_of(&mut transaction, id_of(row, "id")?, now).await?;
+                let outcome = drop_prompts_of(&mut transaction, id_of(row, "id")?, now).await?;
                 read_bytes += outcome.read_bytes;
                 dropped += u64::from(outcome.is_dropped);
                 if let Some(submitter) = outcome.submitter {
                     *freed.entry(submitter).or_default() -= outcome.freed_bytes;
                 }
-                if read_bytes > BYTES_TOGETHER {
+                if read_bytes > MAX_BYTES_PER_TRANSACTION {
                     break;
                 }
             }
@@ -56,6 +59,7 @@ impl Store {
     }
 }
 
+/// What dropping the prompts of one experiment did.
 #[derive(Default)]
 struct Outcome {
     read_bytes: usize,
@@ -64,7 +68,7 @@ struct Outcome {
     freed_bytes: i64,
 }
 
-async fn drop_of(
+async fn drop_prompts_of(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
     now: Timestamp,
@@ -78,14 +82,14 @@ async fn drop_of(
     let (left, dropped) = match without_prompts(id, &spec, now) {
         Ok(split) => split,
         Err(error) => {
-            // `joulemark db check` names it; the others are not kept for its sake.
-            tracing::error!(experiment = %id, %error, "its prompts cannot be dropped");
+            // `joulemark db check` reports it. It does not stop the retention of the others.
+            tracing::error!(experiment = %id, %error, "the prompts of an experiment cannot be dropped");
             (spec.clone(), None)
         }
     };
     let is_dropped = dropped.is_some();
     let failure: Option<String> = row.try_get("failure")?;
-    // What a worker said of them goes with them.
+    // A worker's message may quote a prompt.
     let failure = match failure {
         Some(text) if is_dropped => Some(without_quotes(id, &text)?),
         failure => failure,
@@ -109,7 +113,7 @@ async fn drop_of(
     })
 }
 
-/// Returns a failure without what may quote a prompt; one that cannot be read as it is.
+/// Removes from a failure what may quote a prompt. Returns a failure that cannot be read unchanged.
 fn without_quotes(id: ExperimentId, failure: &str) -> Result<String, StoreError> {
     match from_json::<Failure>(&format!("the failure of experiment {id}"), failure) {
         Ok(failure) => to_json(&failure.without_quotes()),
@@ -117,7 +121,7 @@ fn without_quotes(id: ExperimentId, failure: &str) -> Result<String, StoreError>
     }
 }
 
-/// Returns the spec without its texts, and what those were; `None` where it has none.
+/// Returns the spec without its prompts, and a description of what was removed; `None` when the spec had no prompts.
 fn without_prompts(
     id: ExperimentId,
     spec: &str,

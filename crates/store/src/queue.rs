@@ -1,5 +1,6 @@
-//! What waits, and whose turn it is: read at least once a second by every server, so it goes from user queue to user queue
-//! (what one user has waiting that needs the same) along an index, and reads no more than their heads.
+//! The queue: waiting experiments and the device time of each user. Every server reads it at least once a second. A
+//! user queue is what one user has waiting with the same requirements; a read walks an index from one user queue to the
+//! next and takes only the first experiments of each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,52 +17,56 @@ use jiff::Timestamp;
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, Requirements, Spec, State};
 use joulemark_measurement::quoted;
 
-/// One experiment that waits.
+/// A queued experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waiting {
     pub id: ExperimentId,
-    /// Empty for nobody named.
+    /// Empty for a submission without a user.
     pub user: String,
     pub priority: i32,
-    /// Shared by all that need the same.
+    /// Shared by all experiments with the same requirements.
     pub requirements: Arc<Requirements>,
 }
 
-/// Devices that a user has had.
+/// The device time of a user in one hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceTime {
     pub user: String,
-    /// The hour since 1970 in which the attempts ended.
+    /// Hour since 1970 in which the attempts ended.
     pub hour: i64,
     /// Sum over attempts of devices times microseconds.
     pub device_us: i64,
 }
 
-/// Devices that a user has now.
+/// The devices of one running experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DevicesInUse {
     pub user: String,
     pub device_count: u32,
+    /// Time of the claim in microseconds since 1970.
     pub claimed_at_us: i64,
 }
 
 impl Store {
-    /// Of each user and each distinct need the first `depth` that wait, by priority and then age: whatever else waits,
-    /// nothing is hidden behind it.
+    /// Returns the first `depth` queued experiments of each user and each distinct set of requirements, by priority and
+    /// then age. A long queue of one user does not hide the experiments of others.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn waiting(&self, depth: u32) -> Result<Vec<Waiting>, StoreError> {
         let text = self.dialect.waiting();
-        let rows = sqlx::query(text).bind(i64::from(depth)).fetch_all(&self.own).await?;
+        let rows = sqlx::query(text)
+            .bind(i64::from(depth))
+            .fetch_all(&self.internal)
+            .await?;
         let mut lanes = HashMap::new();
         for row in &rows {
             let lane: &str = row.try_get("lane")?;
             if !lanes.contains_key(lane) {
-                lanes.insert(lane, self.lanes.requirements(lane, &self.own).await?);
+                lanes.insert(lane, self.lanes.requirements(lane, &self.internal).await?);
             }
         }
-        self.lanes.keep(&lanes);
+        self.lanes.retain(&lanes);
         let mut waiting = Vec::with_capacity(rows.len());
         for row in &rows {
             let (lane, heads): (&str, &str) = (row.try_get("lane")?, row.try_get("heads")?);
@@ -81,13 +86,13 @@ impl Store {
         Ok(waiting)
     }
 
-    /// Device time of attempts that ended in `first_hour` or later.
+    /// Returns the device time of attempts that ended in `first_hour` or later.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn device_times(&self, first_hour: i64) -> Result<Vec<DeviceTime>, StoreError> {
         let text = "SELECT user_name, hour, device_us FROM device_time WHERE hour >= $1";
-        let rows = sqlx::query(text).bind(first_hour).fetch_all(&self.own).await?;
+        let rows = sqlx::query(text).bind(first_hour).fetch_all(&self.internal).await?;
         let time = |row: &sqlx::any::AnyRow| {
             Ok(DeviceTime {
                 user: row.try_get("user_name")?,
@@ -98,23 +103,23 @@ impl Store {
         rows.iter().map(time).collect()
     }
 
-    /// Forgets device time from before `first_hour`.
+    /// Deletes device time from before `first_hour`.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn forget_device_time(&self, first_hour: i64) -> Result<(), StoreError> {
         let text = "DELETE FROM device_time WHERE hour < $1";
         sqlx::query(text).bind(first_hour).execute(&self.writes).await?;
         Ok(())
     }
 
-    /// Devices of everything that runs, on all nodes.
+    /// Returns the devices of each running experiment, on all nodes.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn devices_in_use(&self) -> Result<Vec<DevicesInUse>, StoreError> {
         let text = "SELECT user_name, device_count, claimed_at_us FROM leases";
-        let rows = sqlx::query(text).fetch_all(&self.own).await?;
+        let rows = sqlx::query(text).fetch_all(&self.internal).await?;
         let in_use = |row: &sqlx::any::AnyRow| {
             let count: i64 = row.try_get("device_count")?;
             Ok(DevicesInUse {
@@ -126,15 +131,16 @@ impl Store {
         rows.iter().map(in_use).collect()
     }
 
-    /// Gives a lane to what an earlier version queued; how many were given one. What cannot be read back fails.
+    /// Computes the lane of experiments that an earlier version queued. Returns the number of experiments; one whose
+    /// spec cannot be read back fails.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn fill_in_lanes(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut filled = 0;
         loop {
             let text = "SELECT id, spec FROM experiments WHERE state = 'queued' AND lane = '' ORDER BY id LIMIT 50";
-            let rows = sqlx::query(text).fetch_all(&self.own).await?;
+            let rows = sqlx::query(text).fetch_all(&self.internal).await?;
             if rows.is_empty() {
                 return Ok(filled);
             }
@@ -181,10 +187,10 @@ impl Store {
     }
 }
 
-/// `PRIORITY:ID`, as `Dialect::waiting` writes it.
+/// Parses `PRIORITY:ID`, as `Dialect::waiting` writes it.
 fn read_head(text: &str) -> Result<(ExperimentId, i32), StoreError> {
     let corrupt =
-        |reason: &str| StoreError::corrupt(format!("a place in the queue, {text}", text = quoted(&text)), reason);
+        |reason: &str| StoreError::corrupt(format!("a position in the queue, {text}", text = quoted(&text)), reason);
     let (priority, id) = text.split_once(':').ok_or_else(|| corrupt("it has no colon"))?;
     let id = id.parse().map_err(|_| corrupt("it has no id"))?;
     let priority = priority.parse().map_err(|_| corrupt("it has no priority"))?;

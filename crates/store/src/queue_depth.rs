@@ -1,4 +1,4 @@
-//! Counts what waits and runs, for those who watch the service.
+//! Counts queued and running experiments, for monitoring.
 
 use sqlx::Row;
 
@@ -6,20 +6,21 @@ use super::record::from_json;
 use super::{Store, StoreError};
 use joulemark_experiment::{Requirements, State};
 
-/// What is unfinished, of all servers that share the database.
+/// The number of unfinished experiments of all servers that share the database.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueueDepth {
-    /// Every unfinished state, with how many are in it.
+    /// Number of experiments in each unfinished state, including states with none.
     pub by_state: Vec<(State, u64)>,
-    /// What waits, by what it needs; no needs for what an earlier version queued and this one has not yet looked at.
+    /// Number of queued experiments by requirements; `None` for experiments that an earlier version queued and that
+    /// have no lane yet.
     pub waiting: Vec<(Option<Requirements>, u64)>,
 }
 
 impl Store {
-    /// Reads two indices over what is unfinished, and no experiment.
+    /// Counts unfinished experiments. Reads two indexes and no experiment.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn depth(&self) -> Result<QueueDepth, StoreError> {
         let text = "SELECT w.experiments, l.needs FROM (SELECT lane, COUNT(*) AS experiments FROM experiments \
              WHERE state = 'queued' GROUP BY lane) w LEFT JOIN lanes l ON l.lane = w.lane";
@@ -27,7 +28,7 @@ impl Store {
         for row in sqlx::query(text).fetch_all(&self.reads).await? {
             let requirements = row.try_get::<Option<&str>, _>("needs")?;
             let requirements = requirements
-                .map(|requirements| from_json("the needs of a lane", requirements))
+                .map(|requirements| from_json("the requirements of a lane", requirements))
                 .transpose()?;
             waiting.push((requirements, row.try_get::<i64, _>("experiments")?.unsigned_abs()));
         }

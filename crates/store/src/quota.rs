@@ -1,5 +1,5 @@
-//! How many may wait, and how much may be stored. Counted by the writer, once for all that it commits together, so that no limit is passed however
-//! many come at once, and a long queue costs a group one walk along an index.
+//! The quotas of the queue. The writer counts once for all submissions that it commits together: concurrent submissions
+//! cannot exceed a limit, and a long queue costs one index walk for each commit.
 
 use std::collections::HashMap;
 
@@ -17,61 +17,62 @@ pub(super) const UNFINISHED: &str = "SELECT COUNT(*) AS experiments FROM (SELECT
 
 const FREE_KEY: &str = "DELETE FROM idempotency_keys WHERE idempotency_key = $1 AND experiment_id = $2";
 
-/// Refuses those of a group's fresh submissions that find no room left by those that came before, and frees their keys.
-pub async fn refuse(
+/// Rejects the submissions of a batch that exceed a quota, in their order, and releases their idempotency keys.
+pub async fn reject_excess(
     transaction: &mut Transaction<'static, Any>,
-    group: &[&Prepared],
+    batch: &[&Prepared],
     outcomes: &mut [Submitted],
 ) -> Result<(), StoreError> {
-    let most = group.iter().filter_map(|prepared| prepared.quota.queued).max();
-    let mut waiting = match most {
-        Some(most) => {
-            let counted = sqlx::query(QUEUED).bind(limit(most));
+    let max = batch.iter().filter_map(|prepared| prepared.quota.queued).max();
+    let mut waiting = match max {
+        Some(max) => {
+            let counted = sqlx::query(QUEUED).bind(limit(max));
             count(&counted.fetch_one(&mut **transaction).await?)?
         }
         None => 0,
     };
-    let mut of_submitters: HashMap<&str, OfSubmitter> = HashMap::new();
-    let mut refused_keys = HashMap::new();
-    for (prepared, outcome) in group.iter().zip(outcomes.iter_mut()) {
+    let mut usages: HashMap<&str, SubmitterUsage> = HashMap::new();
+    let mut rejected_keys = HashMap::new();
+    for (prepared, outcome) in batch.iter().zip(outcomes.iter_mut()) {
         if *outcome != Submitted::Stored {
             continue;
         }
         let quota = prepared.quota;
-        if quota.queued.is_some_and(|most| waiting >= most) {
+        if quota.queued.is_some_and(|max| waiting >= max) {
             *outcome = Submitted::QueueFull;
         } else if let Some(submitter) = prepared.submitter() {
-            if !of_submitters.contains_key(submitter) {
-                let read = OfSubmitter::read(transaction, submitter, quota).await?;
-                of_submitters.insert(submitter, read);
+            if !usages.contains_key(submitter) {
+                let read = SubmitterUsage::read(transaction, submitter, quota).await?;
+                usages.insert(submitter, read);
             }
-            *outcome = of_submitters.entry(submitter).or_default().admit(prepared);
+            *outcome = usages.entry(submitter).or_default().admit(prepared);
         }
         match (*outcome, &prepared.key) {
             (Submitted::Stored, _) => waiting += 1,
-            (refusal, Some(key)) => drop(refused_keys.insert(key.key.as_str(), refusal)),
+            (refusal, Some(key)) => drop(rejected_keys.insert(key.key.as_str(), refusal)),
             (_, None) => {}
         }
     }
-    free_keys(transaction, group, outcomes, &refused_keys).await
+    release_keys(transaction, batch, outcomes, &rejected_keys).await
 }
 
-/// What a submitter has, with what came before in the group.
+/// The usage of one submitter, including the earlier submissions of the batch.
 #[derive(Clone, Copy, Debug, Default)]
-struct OfSubmitter {
+struct SubmitterUsage {
     unfinished: u64,
     stored_bytes: u64,
 }
 
-impl OfSubmitter {
+impl SubmitterUsage {
+    /// Reads the usage that the quota limits.
     async fn read(
         transaction: &mut Transaction<'static, Any>,
         submitter: &str,
         quota: Quota,
     ) -> Result<Self, StoreError> {
         let mut read = Self::default();
-        if let Some(most) = quota.unfinished_of_submitter {
-            let counted = sqlx::query(UNFINISHED).bind(submitter).bind(limit(most));
+        if let Some(max) = quota.unfinished_of_submitter {
+            let counted = sqlx::query(UNFINISHED).bind(submitter).bind(limit(max));
             read.unfinished = count(&counted.fetch_one(&mut **transaction).await?)?;
         }
         if quota.stored_bytes_of_submitter.is_some() {
@@ -80,17 +81,14 @@ impl OfSubmitter {
         Ok(read)
     }
 
-    /// Counts one more where there is room for it.
+    /// Counts a submission if it stays within the quota of its submitter, and returns its outcome.
     fn admit(&mut self, prepared: &Prepared) -> Submitted {
         let quota = prepared.quota;
-        if quota
-            .unfinished_of_submitter
-            .is_some_and(|most| self.unfinished >= most)
-        {
+        if quota.unfinished_of_submitter.is_some_and(|max| self.unfinished >= max) {
             return Submitted::QuotaUsedUp;
         }
         let stored_bytes = self.stored_bytes.saturating_add(prepared.stored_bytes());
-        if quota.stored_bytes_of_submitter.is_some_and(|most| stored_bytes > most) {
+        if quota.stored_bytes_of_submitter.is_some_and(|max| stored_bytes > max) {
             let used_bytes = self.stored_bytes;
             return Submitted::TooMuchStored { used_bytes };
         }
@@ -100,14 +98,15 @@ impl OfSubmitter {
     }
 }
 
-/// Whoever came with the same key in the same group is refused likewise: what it would repeat is not there.
-async fn free_keys(
+/// Releases the keys of rejected submissions. A submission in the same batch with the same key is rejected too, because
+/// the experiment that it would repeat does not exist.
+async fn release_keys(
     transaction: &mut Transaction<'static, Any>,
-    group: &[&Prepared],
+    batch: &[&Prepared],
     outcomes: &mut [Submitted],
     refused: &HashMap<&str, Submitted>,
 ) -> Result<(), StoreError> {
-    for (prepared, outcome) in group.iter().zip(outcomes) {
+    for (prepared, outcome) in batch.iter().zip(outcomes) {
         let Some(key) = prepared.key.as_ref().map(|key| key.key.as_str()) else {
             continue;
         };
@@ -123,19 +122,19 @@ async fn free_keys(
 }
 
 impl Store {
-    /// Counts what waits and runs of a submitter.
+    /// Returns the number of queued and running experiments of a submitter.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn unfinished_of(&self, submitter: &str) -> Result<u64, StoreError> {
         let counted = sqlx::query(UNFINISHED).bind(submitter).bind(i64::MAX);
         count(&counted.fetch_one(&self.reads).await?)
     }
 }
 
-/// No more are counted than matter.
-fn limit(most: u64) -> i64 {
-    i64::try_from(most).unwrap_or(i64::MAX)
+/// Returns the maximum number of rows that need to be counted.
+fn limit(max: u64) -> i64 {
+    i64::try_from(max).unwrap_or(i64::MAX)
 }
 
 fn count(row: &sqlx::any::AnyRow) -> Result<u64, StoreError> {

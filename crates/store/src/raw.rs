@@ -1,6 +1,5 @@
-//! Raw data: each device's samples and each request's tokens, in blocks of compressed columns. What retention may drop;
-//! the results beside them it never does. The form of a block is `block`'s business, its columns `points`' and
-//! `requests`'.
+//! Raw data: the samples of each device and the tokens of each request, in blocks of compressed columns. Retention may
+//! drop raw data, but never the results. `block` defines the format; `points` and `requests` define the columns.
 
 mod block;
 mod points;
@@ -18,21 +17,23 @@ use joulemark_experiment::ExperimentId;
 pub use points::{decode as decode_points, encode as encode_points};
 pub use requests::{decode as decode_requests, encode as encode_requests};
 
-/// So many samples or tokens that a block's own cost does not count, and few enough to hold several in memory.
-const POINTS_A_BLOCK: usize = 4096;
+/// Number of samples in a full block, and of tokens at which a block of requests ends: enough that the overhead of a
+/// block is negligible, and few enough to hold several blocks in memory.
+const POINTS_PER_BLOCK: usize = 4096;
 
-/// Compressed columns, and how many samples or tokens they hold.
+/// A block of compressed columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
+    /// Number of samples or tokens.
     pub points: usize,
     #[serde(with = "hex::serde")]
     pub columns: Vec<u8>,
 }
 
-/// Where a block belongs within its experiment.
+/// The stream of an experiment that a block belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
-    /// A device by its position in the experiment's series.
+    /// A device, by its position in the experiment's time series.
     Device(i64),
     /// The requests of one rank in one cycle.
     Requests { cycle: u32, rank: u32 },
@@ -47,8 +48,8 @@ impl Stream {
     }
 }
 
-/// Adds blocks to what is kept of an experiment.
-pub async fn keep(
+/// Inserts blocks of an experiment and adds their size to its raw data.
+pub async fn insert(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
     blocks: &[(Stream, Vec<Block>)],
@@ -84,8 +85,8 @@ pub async fn keep(
     Ok(())
 }
 
-/// Makes room for another attempt's.
-pub async fn forget(transaction: &mut Transaction<'static, Any>, id: ExperimentId) -> Result<(), StoreError> {
+/// Deletes the raw data of an experiment, before that of another attempt is stored.
+pub async fn delete(transaction: &mut Transaction<'static, Any>, id: ExperimentId) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM raw_data WHERE experiment_id = $1")
         .bind(id.to_string())
         .execute(&mut **transaction)
@@ -94,7 +95,7 @@ pub async fn forget(transaction: &mut Transaction<'static, Any>, id: ExperimentI
 }
 
 impl Store {
-    /// A stream's blocks in their order; none where there is no such stream, or no longer.
+    /// Returns the blocks of a stream in order; empty when there is no such stream, or it was dropped.
     pub(super) async fn blocks(&self, id: ExperimentId, stream: Stream) -> Result<Vec<Vec<u8>>, StoreError> {
         let text = "SELECT columns FROM raw_blocks WHERE experiment_id = $1 AND stream = $2 ORDER BY block";
         let rows = sqlx::query(text)
@@ -105,10 +106,10 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get("columns")?)).collect()
     }
 
-    /// When retention dropped an experiment's raw data; none where it is kept, or never was.
+    /// Returns when retention dropped the raw data of an experiment; `None` when it was not dropped.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn raw_data_dropped_at(&self, id: ExperimentId) -> Result<Option<Timestamp>, StoreError> {
         let row = sqlx::query("SELECT dropped_at_us FROM raw_data WHERE experiment_id = $1")
             .bind(id.to_string())

@@ -10,14 +10,14 @@ use joulemark_experiment::access::Actor;
 use joulemark_experiment::{Arrival, DroppedPrompts, ExperimentId, Failure, Spec, State, Warning};
 use joulemark_measurement::quoted;
 
-/// Whom to tell of the experiment's end.
+/// The callback of a new experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCallback {
     pub delivery_id: Uuid,
     pub url: String,
-    /// The URL's host and port, as they are compared.
+    /// Host and port of the URL, normalised for comparison.
     pub host: String,
-    /// What this service's paths begin with for who submitted.
+    /// Beginning of the links in the payload, up to the path, as the submitter reaches this service.
     pub link_base: String,
 }
 
@@ -26,41 +26,41 @@ pub struct NewCallback {
 pub struct NewExperiment {
     pub id: ExperimentId,
     pub spec: Spec,
-    /// What was warned of at submission.
+    /// Warnings that were given at submission.
     pub warnings: Vec<Warning>,
     pub created_at: Timestamp,
-    /// Whose it is; goes into the audit log as well.
+    /// The submitter; also written to the audit log.
     pub submitted_by: Actor,
     pub callback: Option<NewCallback>,
     pub arrival: Arrival,
 }
 
-/// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those
-/// leased, once there are any, and its labels the present ones.
+/// An experiment as stored, without its results. Times have a resolution of one microsecond. The spec contains the
+/// present labels and, once GPUs are reserved, those GPUs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub id: ExperimentId,
     pub spec: Spec,
     pub state: State,
-    /// How often it was claimed.
+    /// Number of times that it was claimed.
     pub attempt: u32,
-    /// The node of the present or last attempt; null while it waits.
+    /// Node of the present or last attempt; `None` while it is queued.
     pub node_name: Option<String>,
     pub warnings: Vec<Warning>,
     pub created_at: Timestamp,
-    /// When the present or last attempt was claimed.
+    /// Time at which the present or last attempt was claimed.
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub updated_at: Timestamp,
     pub failure: Option<Failure>,
-    /// The authenticated name of who submitted it; null on a server without authentication.
+    /// Authenticated name of the submitter; `None` on a server without authentication.
     pub submitter: Option<String>,
     pub arrival: Arrival,
-    /// What retention dropped of its prompts; none of the spec's are left then.
+    /// Description of the prompts that retention dropped; the spec then contains none.
     pub dropped_prompts: Option<DroppedPrompts>,
 }
 
-/// The columns that [`record`] reads, of a table called `e`; the same stand in `Dialect::claim`.
+/// Selects the columns that [`record`] reads, from a table called `e`. `Dialect::claim` has the same columns.
 macro_rules! select_records {
     ($rest:literal) => {
         concat!(
@@ -73,7 +73,7 @@ macro_rules! select_records {
 }
 pub(super) use select_records;
 
-/// The experiment, and how many bytes its documents have.
+/// Reads an experiment, and returns it with the size of its documents in bytes.
 pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
     let id = id(row, "id")?;
     let spec: &str = row.try_get("spec")?;
@@ -120,17 +120,20 @@ pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
     Ok((record, bytes))
 }
 
+/// Reads an experiment's id from a column.
 pub fn id(row: &AnyRow, column: &str) -> Result<ExperimentId, StoreError> {
     let text: &str = row.try_get(column)?;
     text.parse()
         .map_err(|reason| StoreError::corrupt(format!("the id {text}", text = quoted(&text)), reason))
 }
 
+/// Reads the column `state`.
 pub fn state(row: &AnyRow) -> Result<State, StoreError> {
     let text: &str = row.try_get("state")?;
     text.parse().map_err(|reason| StoreError::corrupt("a state", reason))
 }
 
+/// Reads the column `attempt`.
 pub fn attempt(row: &AnyRow) -> Result<u32, StoreError> {
     let attempt: i64 = row.try_get("attempt")?;
     attempt
@@ -138,18 +141,22 @@ pub fn attempt(row: &AnyRow) -> Result<u32, StoreError> {
         .map_err(|reason| StoreError::corrupt("an attempt", reason))
 }
 
+/// Converts a time to microseconds since 1970.
 pub fn to_us(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
+/// Converts microseconds since 1970 to a time.
 pub fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(microseconds).map_err(|reason| StoreError::corrupt("a time", reason))
 }
 
+/// Serialises a document.
 pub fn to_json(document: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(document).map_err(|reason| StoreError::corrupt("a document to be stored", reason))
 }
 
+/// Deserialises a document; `what` names it in the error.
 pub fn from_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|reason| StoreError::corrupt(what, reason))
 }

@@ -7,37 +7,38 @@ use sqlx::any::Any;
 use super::lease::in_us;
 use super::moves::set_state;
 use super::record::id as id_of;
-use super::state_change::{Standing, standing};
+use super::state_change::{Progress, progress};
 use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, State};
 
-/// Whose experiments have no server any more. Never those of `holder`, who asks.
+/// The experiments to recover, never those of the calling `holder`. Running experiments without a lease are always
+/// included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned<'a> {
-    /// Everybody else's: the database is this server's alone.
+    /// All others; for a database that one server has alone.
     All,
-    /// An earlier life's of this node.
+    /// Those of earlier incarnations of this node.
     OfNode(&'a str),
-    /// Those whose lease ran out.
+    /// Those whose lease has expired.
     Expired,
 }
 
-/// How many experiments a server left behind, by what became of them.
+/// The number of recovered experiments, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     pub requeued: usize,
     /// Their attempts are used up.
     pub failed: usize,
-    /// Their cancellation had been asked for.
+    /// Their cancellation had been requested.
     pub cancelled: usize,
 }
 
 impl Store {
-    /// Sends what has no server any more back to the queue, or fails it as interrupted once it has used up
-    /// `max_attempts`. That its server went away uses up none. A worker that still lives loses its attempt.
+    /// Returns experiments without a server to the queue, or fails them as interrupted when `max_attempts` are used up.
+    /// The loss of the server itself uses up no attempt. A worker that is still alive loses its attempt.
     ///
     /// # Errors
-    /// When the database fails; nothing is recovered then.
+    /// Returns an error when the database fails; nothing is recovered then.
     pub async fn recover(
         &self,
         whose: Abandoned<'_>,
@@ -46,10 +47,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Recovered, StoreError> {
         // No lease is longer than a century.
-        const SURELY_OVER: Duration = Duration::from_secs(100 * 366 * 86_400);
+        const LONGER_THAN_ANY_LEASE: Duration = Duration::from_secs(100 * 366 * 86_400);
         let (node, over_us) = match whose {
-            Abandoned::All => ("", -in_us(SURELY_OVER)),
-            Abandoned::OfNode(node) => (node, in_us(SURELY_OVER)),
+            Abandoned::All => ("", -in_us(LONGER_THAN_ANY_LEASE)),
+            Abandoned::OfNode(node) => (node, in_us(LONGER_THAN_ANY_LEASE)),
             Abandoned::Expired => ("", 0),
         };
         let mut transaction = self.begin().await?;
@@ -61,8 +62,8 @@ impl Store {
             .await?;
         let mut recovered = Recovered::default();
         for row in &rows {
-            let (id, standing) = (id_of(row, "id")?, standing(row)?);
-            match interrupt(&mut transaction, id, standing, max_attempts, now).await? {
+            let (id, progress) = (id_of(row, "id")?, progress(row)?);
+            match interrupt(&mut transaction, id, progress, max_attempts, now).await? {
                 State::Cancelled => recovered.cancelled += 1,
                 State::Failed => recovered.failed += 1,
                 _ => recovered.requeued += 1,
@@ -72,11 +73,11 @@ impl Store {
         Ok(recovered)
     }
 
-    /// Counts an attempt as used up by the experiment's own doing: the server crashed in its work on it, or how it ended
-    /// cannot be stored. What that leads to is decided when the experiment is next recovered or abandoned.
+    /// Counts an attempt as used up because the server crashed in its own work on the experiment, or could not store
+    /// how it ended. The next call of [`Self::recover`] or [`Self::abandon`] acts on the count.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn use_up_attempt(&self, id: ExperimentId) -> Result<(), StoreError> {
         sqlx::query("UPDATE experiments SET interruptions = interruptions + 1 WHERE id = $1")
             .bind(id.to_string())
@@ -85,11 +86,11 @@ impl Store {
         Ok(())
     }
 
-    /// Likewise of one experiment that its own server holds without running it. Does nothing when `attempt` does not
-    /// hold it any more.
+    /// Does the same as [`Self::recover`] for one experiment that its own server holds without running it. Does nothing
+    /// when `attempt` no longer holds it.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn abandon(
         &self,
         id: ExperimentId,
@@ -98,26 +99,26 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        let standing = self.lock(&mut transaction, id).await?;
-        if let Some(standing) = standing.filter(|standing| standing.attempt == attempt && standing.state.is_running()) {
-            interrupt(&mut transaction, id, standing, max_attempts, now).await?;
+        let progress = self.lock(&mut transaction, id).await?;
+        if let Some(progress) = progress.filter(|progress| progress.attempt == attempt && progress.state.is_running()) {
+            interrupt(&mut transaction, id, progress, max_attempts, now).await?;
         }
         self.commit_moves(transaction).await
     }
 }
 
-/// Moves an experiment whose server went away, and returns where to.
+/// Moves an experiment that has lost its server, and returns the new state.
 async fn interrupt(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
-    standing: Standing,
+    progress: Progress,
     max_attempts: u32,
     now: Timestamp,
 ) -> Result<State, StoreError> {
-    let (to, failure) = if standing.cancel_requested {
+    let (to, failure) = if progress.cancel_requested {
         (State::Cancelled, None)
-    } else if standing.interruptions >= max_attempts {
-        (State::Failed, Some(interrupted(standing.state, standing.interruptions)))
+    } else if progress.interruptions >= max_attempts {
+        (State::Failed, Some(interrupted(progress.state, progress.interruptions)))
     } else {
         (State::Queued, None)
     };
@@ -125,6 +126,7 @@ async fn interrupt(
     Ok(to)
 }
 
+/// Returns the failure of an experiment whose attempts are used up.
 fn interrupted(state: State, interruptions: u32) -> Failure {
     let times = match interruptions {
         1 => "once".to_owned(),
@@ -132,7 +134,7 @@ fn interrupted(state: State, interruptions: u32) -> Failure {
     };
     let message = format!(
         "the server crashed in its own work on the experiment, or could not store how it ended, {times}, the last time \
-         while {state}: as often as max_attempts allows"
+         while {state}: max_attempts are used up"
     );
     Failure::of_server(FailureReason::Interrupted, message)
 }

@@ -1,5 +1,5 @@
-//! Changes of an experiment's labels after its submission, in whatever state it is. The spec, which may hold megabytes of
-//! prompts, stays as it was stored; the present labels stand beside it, and in the index that lists are found by.
+//! Changes the labels of a stored experiment, in any state. The spec, which can contain megabytes of prompts, is not
+//! rewritten: the present labels are stored beside it and in the index that lists use.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use super::{Store, StoreError, audit};
 use joulemark_experiment::access::AuditEntry;
 use joulemark_experiment::{ExperimentId, LabelChanges, MAX_LABELS};
 
-/// What a change of labels came to.
+/// The result of a change of labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relabelled {
-    /// The labels are as they should be.
+    /// The labels are as requested.
     Done,
-    /// There would be so many, which is more than an experiment may have; nothing was changed.
+    /// The experiment would have this many labels, more than [`MAX_LABELS`]; nothing was changed.
     TooMany(usize),
     NotFound,
 }
 
 impl Store {
-    /// Changes labels and writes that down as `entry`. What changes nothing is not written down.
+    /// Changes labels and writes `entry` to the audit log. A request that changes nothing is not logged.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn relabel(
         &self,
         id: ExperimentId,
@@ -82,8 +82,8 @@ async fn labels_of(
     rows.iter().map(pair).collect()
 }
 
-/// Stores the labels that are shown. Each change is a version of its own, also of two in one microsecond: an answer that
-/// a client holds is known by its version.
+/// Stores the present labels. `updated_at` always increases, even for two changes within a microsecond, because clients
+/// identify a version of an experiment by it.
 async fn note(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,

@@ -18,15 +18,20 @@ use joulemark_measurement::RankCycle;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Completion {
     report: String,
-    /// Cycle, rank and the measurement without its requests.
+    /// Cycle, rank, and the measurement without its requests as JSON.
     cycles: Vec<(i64, i64, String)>,
     requests: Vec<(Stream, Vec<Block>)>,
-    /// What its user's account is charged; of an end that an earlier release left on the disk it is unknown.
+    /// Energy charged to the user, in joules; `None` when it is unknown, and for an end that an earlier release left in
+    /// the spool.
     #[serde(default)]
     energy_j: Option<f64>,
 }
 
 impl Completion {
+    /// Serialises results.
+    ///
+    /// # Errors
+    /// Returns an error when a document cannot be written as JSON.
     pub fn new(report: &Report, cycles: &[RankCycle]) -> Result<Self, StoreError> {
         let row = |cycle: &RankCycle| Ok((cycle.cycle.into(), cycle.rank.into(), measurement(cycle)?));
         let requests = |cycle: &RankCycle| (stream_of(cycle), raw::encode_requests(&cycle.requests));
@@ -40,10 +45,11 @@ impl Completion {
 }
 
 impl Store {
-    /// Stores the results and the state `completed` in one transaction: both are there or neither.
+    /// Stores results and the state `completed` in one transaction.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when the attempt no longer holds it, [`StoreError::IllegalMove`] when it is not aggregating.
+    /// Returns [`StoreError::Lost`] when the attempt no longer holds the experiment, and [`StoreError::IllegalMove`]
+    /// when it is not aggregating.
     pub async fn complete(
         &self,
         id: ExperimentId,
@@ -56,6 +62,7 @@ impl Store {
         self.end_with((id, attempt), (State::Completed, &completion), now).await
     }
 
+    /// Stores results and a final state in one transaction.
     pub(super) async fn end_with(
         &self,
         (id, attempt): (ExperimentId, u32),
@@ -83,16 +90,16 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        raw::keep(&mut transaction, id, &completion.requests, now).await?;
+        raw::insert(&mut transaction, id, &completion.requests, now).await?;
         usage::note_energy(&mut transaction, id, completion.energy_j, now).await?;
         set_state(&mut transaction, id, (state, None), now).await?;
         self.commit_moves(transaction).await
     }
 
-    /// Tells whether there is a report.
+    /// Returns whether the experiment has a report.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn has_results(&self, id: ExperimentId) -> Result<bool, StoreError> {
         let text = "SELECT experiment_id FROM reports WHERE experiment_id = $1";
         let row = sqlx::query(text)
@@ -102,10 +109,10 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Returns the report of a completed experiment, or of one that was cancelled after a cycle was finished.
+    /// Returns the report of a completed experiment, or of one cancelled after a cycle was finished; `None` otherwise.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn report(&self, id: ExperimentId) -> Result<Option<Report>, StoreError> {
         let row = sqlx::query("SELECT experiment_id, report, packed FROM reports WHERE experiment_id = $1")
             .bind(id.to_string())
@@ -115,8 +122,8 @@ impl Store {
         report(&row).map(Some)
     }
 
-    /// The results of each rank and cycle of a completed experiment, by cycle and rank; none of any other. One is in
-    /// memory at a time. Their requests are left out where retention dropped them.
+    /// Streams the measurements of each rank and cycle, by cycle and rank, one in memory at a time. Empty for an
+    /// experiment without results. Requests are left out when retention has dropped them.
     pub fn rank_cycles(
         &self,
         id: ExperimentId,
@@ -165,7 +172,7 @@ fn stream_of(of: &RankCycle) -> Stream {
     }
 }
 
-/// The result without its requests, which are raw data.
+/// Serialises a measurement without its requests, which are stored as raw data.
 fn measurement(cycle: &RankCycle) -> Result<String, StoreError> {
     to_json(&RankCycle {
         rank: cycle.rank,

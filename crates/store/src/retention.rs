@@ -1,4 +1,4 @@
-//! What is dropped when it is old or too much: raw data first and only; results, and experiments, never.
+//! Retention of raw data by age and by size. Experiments and their results are never dropped.
 
 use jiff::Timestamp;
 use sqlx::any::Any;
@@ -10,25 +10,25 @@ use super::{Store, StoreError};
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::RankCycle;
 
-/// Of so many experiments in one transaction: others wait no longer than for that.
-const TOGETHER: i64 = 50;
+/// Maximum number of experiments in one transaction, which bounds the wait of other writers.
+const MAX_EXPERIMENTS_PER_TRANSACTION: i64 = 50;
 
-/// The raw data of finished experiments, oldest first: one that runs may be about to add to its own. No join, of which
-/// SQLite would read every finished experiment there ever was.
+/// Raw data of finished experiments, oldest first; an unfinished one may still add to its own. Written without a join,
+/// for which SQLite would read every finished experiment.
 pub(super) const OLDEST: &str = "SELECT r.experiment_id, r.stored_at_us, r.stored_bytes FROM raw_data r \
      WHERE r.dropped_at_us IS NULL AND EXISTS (SELECT 1 FROM experiments e WHERE e.id = r.experiment_id \
      AND e.state IN ('completed', 'failed', 'cancelled')) ORDER BY r.stored_at_us, r.experiment_id LIMIT $1";
 
-/// How much raw data is kept; none is no bound.
+/// How much raw data is retained; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// What was stored earlier is dropped.
+    /// Raw data stored before this time is dropped.
     pub not_before: Option<Timestamp>,
-    /// Of the blocks as they are stored; the oldest go first.
+    /// Maximum compressed size of all raw data in bytes; the oldest is dropped first.
     pub max_bytes: Option<u64>,
 }
 
-/// What was dropped.
+/// The amount of raw data that was dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     pub experiments: u64,
@@ -36,44 +36,45 @@ pub struct Dropped {
 }
 
 impl Store {
-    /// Drops the raw data of finished experiments: time series, and the requests of each rank and cycle.
+    /// Drops the raw data of finished experiments that exceeds `retention`: time series, and the requests of each rank
+    /// and cycle.
     ///
     /// # Errors
-    /// When the database fails; what was dropped until then stays so.
+    /// Returns an error when the database fails; what was dropped before stays dropped.
     pub async fn drop_raw_data(&self, retention: Retention, now: Timestamp) -> Result<Dropped, StoreError> {
         let mut dropped = Dropped::default();
         loop {
-            // Counted anew each time: another server of the database may drop at the same time.
+            // Counted in each round, because another server may drop raw data at the same time.
             let mut excess = match retention.max_bytes {
-                Some(most) => self.raw_data_bytes().await?.saturating_sub(most),
+                Some(max) => self.raw_data_bytes().await?.saturating_sub(max),
                 None => 0,
             };
-            let mut doomed = Vec::new();
+            let mut to_drop = Vec::new();
             for (id, stored_at_us, bytes) in self.oldest_raw_data().await? {
                 let too_old = retention.not_before.is_some_and(|time| stored_at_us < to_us(time));
                 if !too_old && excess == 0 {
                     break;
                 }
                 excess = excess.saturating_sub(bytes);
-                doomed.push((id, bytes));
+                to_drop.push((id, bytes));
             }
-            if doomed.is_empty() {
+            if to_drop.is_empty() {
                 return Ok(dropped);
             }
             let mut transaction = self.begin().await?;
-            for (id, _) in &doomed {
-                drop_of(&mut transaction, *id, now).await?;
+            for (id, _) in &to_drop {
+                drop_raw_data_of(&mut transaction, *id, now).await?;
             }
             commit(transaction).await?;
-            dropped.experiments += doomed.len() as u64;
-            dropped.bytes += doomed.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            dropped.experiments += to_drop.len() as u64;
+            dropped.bytes += to_drop.iter().map(|(_, bytes)| bytes).sum::<u64>();
         }
     }
 
-    /// Bytes of raw data that are kept.
+    /// Returns the compressed size of all raw data in bytes.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn raw_data_bytes(&self) -> Result<u64, StoreError> {
         let text = "SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) AS bytes FROM raw_data \
              WHERE dropped_at_us IS NULL";
@@ -83,7 +84,10 @@ impl Store {
     }
 
     async fn oldest_raw_data(&self) -> Result<Vec<(ExperimentId, i64, u64)>, StoreError> {
-        let rows = sqlx::query(OLDEST).bind(TOGETHER).fetch_all(&self.writes).await?;
+        let rows = sqlx::query(OLDEST)
+            .bind(MAX_EXPERIMENTS_PER_TRANSACTION)
+            .fetch_all(&self.writes)
+            .await?;
         let read = |row| {
             let bytes: i64 = Row::try_get(row, "stored_bytes")?;
             Ok((
@@ -96,7 +100,7 @@ impl Store {
     }
 }
 
-async fn drop_of(
+async fn drop_raw_data_of(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
     now: Timestamp,
@@ -120,7 +124,7 @@ async fn drop_of(
     Ok(())
 }
 
-/// Releases up to 0.1 stored the requests within the measurement.
+/// Removes requests from the measurements, where releases up to 0.1 stored them.
 async fn drop_inline_requests(transaction: &mut Transaction<'static, Any>, id: ExperimentId) -> Result<(), StoreError> {
     let rows = sqlx::query("SELECT cycle, worker_rank, measurement FROM rank_cycles WHERE experiment_id = $1")
         .bind(id.to_string())

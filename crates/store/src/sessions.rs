@@ -1,4 +1,4 @@
-//! Who signed in to the pages. Every server of one database knows every session.
+//! Sessions of people signed in to the web pages. All servers of a database share them.
 
 use jiff::Timestamp;
 use sqlx::Row;
@@ -12,8 +12,9 @@ use super::{Store, StoreError};
 use joulemark_experiment::access::{Action, Actor, AuditEntry, NotASessionId, SessionId, StoredSession};
 use joulemark_measurement::quoted;
 
-/// Sessions of one key at a time; one more, and the oldest ends. Whoever has a key cannot fill the database with them.
-const MAX_OF_KEY: i64 = 100;
+/// Maximum number of sessions for each API key; a new one ends the oldest. Bounds how much of the database a key can
+/// fill.
+const MAX_SESSIONS_PER_KEY: i64 = 100;
 
 const FIND: &str = "SELECT k.id, k.name, k.role, k.digest, k.created_at_us, k.expires_at_us, k.revoked_at_us, \
      k.last_used_at_us, s.id AS session_id, s.digest AS session_digest, s.created_at_us AS session_created_at_us, \
@@ -23,10 +24,10 @@ const DROP_OLDEST: &str = "DELETE FROM sessions WHERE key_id = $1 AND id NOT IN 
      WHERE key_id = $1 ORDER BY created_at_us DESC, id DESC LIMIT $2)";
 
 impl Store {
-    /// Stores a session of a key that is there, and writes down who signed in.
+    /// Stores a session of an existing API key and writes the sign-in to the audit log.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn insert_session(&self, session: &StoredSession, by: &Actor) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         sqlx::query(
@@ -41,7 +42,7 @@ impl Store {
         .await?;
         sqlx::query(DROP_OLDEST)
             .bind(session.key.id.as_str())
-            .bind(MAX_OF_KEY)
+            .bind(MAX_SESSIONS_PER_KEY)
             .execute(&mut *transaction)
             .await?;
         let entry = AuditEntry::new(Action::SignIn, &session.id, by, session.created_at);
@@ -49,19 +50,20 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Returns a session with its key as that is now; `None` of an unknown id. What has ended may be there for a while.
+    /// Returns a session with the present state of its key; `None` for an unknown id. An expired session is returned
+    /// until it is deleted.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn session(&self, id: &SessionId) -> Result<Option<StoredSession>, StoreError> {
         let row = sqlx::query(FIND).bind(id.as_str()).fetch_optional(&self.reads).await?;
         row.as_ref().map(with_key).transpose()
     }
 
-    /// Ends a session and writes down who did; false when there is none of that id.
+    /// Ends a session and writes the sign-out to the audit log. Returns `false` for an unknown id.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn end_session(&self, id: &SessionId, by: &Actor, now: Timestamp) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         let ended = sqlx::query("DELETE FROM sessions WHERE id = $1")
@@ -76,10 +78,10 @@ impl Store {
         Ok(true)
     }
 
-    /// Forgets the sessions that have expired; returns how many.
+    /// Deletes expired sessions. Returns their number.
     ///
     /// # Errors
-    /// When the database fails; what was dropped until then stays so.
+    /// Returns an error when the database fails; what was deleted before stays deleted.
     pub async fn drop_expired_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
         let text = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at_us <= $1 LIMIT $2)";
         self.drop_expired(text, now).await
@@ -93,7 +95,8 @@ fn with_key(row: &AnyRow) -> Result<StoredSession, StoreError> {
     };
     let digest: &str = row.try_get("session_digest")?;
     let mut bytes = [0; 32];
-    hex::decode_to_slice(digest, &mut bytes).map_err(|_| corrupt("digest", "it is not 64 digits of hex".to_owned()))?;
+    hex::decode_to_slice(digest, &mut bytes)
+        .map_err(|_| corrupt("digest", "it is not 64 hexadecimal digits".to_owned()))?;
     Ok(StoredSession {
         id: id
             .parse()

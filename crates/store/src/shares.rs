@@ -1,4 +1,4 @@
-//! Shares: how much of something that runs out one caller may hold, so that none keeps all others from it.
+//! Fair concurrency limits: a number of permits of which each caller can hold only a share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Beyond so many callers those that hold nothing are forgotten.
+/// Number of known callers above which those without permits are removed.
 const PRUNE_AT: usize = 1024;
 
-/// A number of permits, of which each caller holds no more than a share. Clones hand out the same permits.
+/// A number of permits of which each caller can hold only a share. Clones share the permits.
 #[derive(Clone, Debug)]
 pub struct Shares(Arc<Inner>);
 
@@ -21,31 +21,32 @@ struct Inner {
     callers: Mutex<HashMap<Arc<str>, Weak<Semaphore>>>,
 }
 
-/// Permits of one caller; given back when dropped.
+/// Permits held by one caller; returned when dropped.
 #[derive(Debug)]
 pub struct Share {
     of: Shares,
     own: OwnedSemaphorePermit,
+    /// `None` while the caller holds only permits of its own share, which do not count against the total.
     of_all: Option<OwnedSemaphorePermit>,
 }
 
-/// Why there is no permit: how many there are, and whose they are.
+/// The reason why no permit is available, with the limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NoneLeft {
-    #[error("the caller holds all {0} of its share")]
+    #[error("the caller holds all {0} permits of its share")]
     OfCaller(u32),
-    #[error("all {0} are held")]
+    #[error("all {0} permits are in use")]
     OfAll(u32),
 }
 
 impl Shares {
-    /// Makes `count` permits, of which each caller may hold `percent` in a hundred, rounded up.
+    /// Creates `count` permits of which each caller can hold `percent` per cent, rounded up.
     pub fn new(count: u32, percent: u32) -> Self {
         let share = (u64::from(count) * u64::from(percent.min(100))).div_ceil(100);
         Self::with_share(count, u32::try_from(share).unwrap_or(count))
     }
 
-    /// Makes `count` permits, of which each caller may hold `share`.
+    /// Creates `count` permits of which each caller can hold `share`, at least 1.
     pub fn with_share(count: u32, share: u32) -> Self {
         Self(Arc::new(Inner {
             all: Arc::new(Semaphore::new(count as usize)),
@@ -55,26 +56,27 @@ impl Shares {
         }))
     }
 
-    /// Returns how many are held.
+    /// Returns the number of permits in use.
     pub fn taken(&self) -> u32 {
         let free = u32::try_from(self.0.all.available_permits()).unwrap_or(u32::MAX);
         self.0.count.saturating_sub(free)
     }
 
-    /// Takes one at once.
+    /// Takes one permit without waiting.
     ///
     /// # Errors
-    /// [`NoneLeft`] when there is none for this caller.
+    /// Returns [`NoneLeft`] when no permit is available to this caller.
     pub fn try_take(&self, caller: &str) -> Result<Share, NoneLeft> {
         let mut share = self.try_hold(caller, 1)?;
         share.enter()?;
         Ok(share)
     }
 
-    /// Takes `weight` of the caller's own share, or all of it where that is less, and none of what all have together.
+    /// Takes `weight` permits of the caller's share, or the whole share when that is smaller, but none of the total.
+    /// [`Share::enter`] takes those.
     ///
     /// # Errors
-    /// [`NoneLeft::OfCaller`] when the caller holds too many.
+    /// Returns [`NoneLeft`] when the caller already holds too many.
     pub fn try_hold(&self, caller: &str, weight: u32) -> Result<Share, NoneLeft> {
         let share = self.0.share;
         let own = self.of(caller).try_acquire_many_owned(weight.clamp(1, share));
@@ -85,9 +87,9 @@ impl Shares {
         })
     }
 
-    /// Takes one when it is the caller's turn: behind those that the caller took before, then behind all others.
+    /// Takes one permit, waiting first for the caller's own earlier requests, then for those of other callers.
     pub async fn take(&self, caller: &str) -> Share {
-        // Neither is ever closed.
+        // Neither semaphore is ever closed.
         loop {
             let Ok(own) = self.of(caller).acquire_owned().await else {
                 continue;
@@ -103,7 +105,7 @@ impl Shares {
         }
     }
 
-    /// Says why a caller gets no more: it has all that there is, where its share is all.
+    /// Returns the reason for which the caller's share is used up; when the share is the total, that limit is named.
     fn none_left(&self) -> NoneLeft {
         match self.0.share == self.0.count {
             true => NoneLeft::OfAll(self.0.count),
@@ -111,6 +113,7 @@ impl Shares {
         }
     }
 
+    /// Returns the semaphore of a caller's share.
     fn of(&self, caller: &str) -> Arc<Semaphore> {
         let mut callers = self.0.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = callers.get(caller).and_then(Weak::upgrade) {
@@ -126,10 +129,10 @@ impl Shares {
 }
 
 impl Share {
-    /// Takes as many of what all have together; nothing more where it has them already.
+    /// Takes as many permits of the total as the caller holds of its share. Does nothing when they are already taken.
     ///
     /// # Errors
-    /// [`NoneLeft::OfAll`] when others hold too many.
+    /// Returns [`NoneLeft::OfAll`] when too few are left.
     pub fn enter(&mut self) -> Result<(), NoneLeft> {
         if self.of_all.is_some() {
             return Ok(());
@@ -140,15 +143,16 @@ impl Share {
         Ok(())
     }
 
-    /// Gives back what all have together, and keeps what is of the caller's share.
+    /// Returns the permits of the total, and keeps those of the caller's share.
     pub fn leave(&mut self) {
         self.of_all = None;
     }
 
-    /// Holds `weight` of the caller's share, or all of it where that is less, in place of what it holds.
+    /// Changes the number of permits held of the caller's share to `weight`, or to the whole share when that is
+    /// smaller.
     ///
     /// # Errors
-    /// [`NoneLeft`] when the caller holds too many beside it.
+    /// Returns [`NoneLeft`] when the caller's other permits leave too few.
     pub fn resize(&mut self, weight: u32) -> Result<(), NoneLeft> {
         let weight = weight.clamp(1, self.of.0.share) as usize;
         let now = self.own.num_permits();
@@ -168,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_caller_takes_a_share_and_leaves_the_rest_to_others() {
+    fn a_caller_can_take_only_its_share() {
         let shares = Shares::new(10, 25);
         let of_ada: Vec<_> = (0..3).map(|_| shares.try_take("ada").unwrap()).collect();
         assert_eq!(shares.try_take("ada").unwrap_err(), NoneLeft::OfCaller(3));
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_may_have_one_and_at_a_hundred_percent_all() {
+    fn every_caller_can_take_one_permit_and_at_100_percent_all() {
         assert!(Shares::new(1, 25).try_take("ada").is_ok());
         let all = Shares::new(4, 100);
         let held: Vec<_> = (0..4).map(|_| all.try_take("ada").unwrap()).collect();
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_for_a_caller_counts_for_all_only_once_it_enters() {
+    fn held_permits_count_towards_the_total_once_entered() {
         let shares = Shares::new(8, 50);
         let mut heavy = shares.try_hold("ada", 100).unwrap();
         assert_eq!((shares.taken(), shares.try_hold("ada", 1).is_err()), (0, true));
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_entered_may_enter_again_also_where_all_is_taken() {
+    fn entering_again_takes_no_further_permits() {
         let shares = Shares::new(4, 100);
         let mut whole = shares.try_hold("ada", 4).unwrap();
         whole.enter().unwrap();
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_their_own_turn_is_in_nobody_s_way() {
+    async fn waiting_for_one_s_own_share_does_not_block_other_callers() {
         let shares = Shares::new(2, 50);
         let first = shares.take("ada").await;
         let waiting = tokio::spawn({
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_that_hold_nothing_are_forgotten() {
+    fn callers_without_permits_are_removed() {
         let shares = Shares::new(1, 100);
         for number in 0..3 * PRUNE_AT {
             shares.try_take(&number.to_string()).unwrap();

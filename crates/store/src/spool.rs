@@ -1,5 +1,5 @@
-//! Endings that wait on disk for a database that is away. A file an attempt, there whole or not at all; the database
-//! decides, by the attempt, whether it is still wanted.
+//! The ends of attempts on disk, while the database is away. Each is one file that is written atomically. When it is
+//! read back, the database decides by the attempt number whether it is still valid.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -14,27 +14,29 @@ use super::{Ending, Store, StoreError};
 const SUFFIX: &str = "json";
 const LOCK: &str = "lock";
 
-/// A folder of endings, one server's own while any clone lives.
+/// A folder of attempt ends, locked for this server while a clone exists.
 #[derive(Clone, Debug)]
 pub struct Spool {
     folder: PathBuf,
     _only_server: Arc<File>,
 }
 
-/// What became of the endings that an earlier server left.
+/// The number of spooled ends, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
     pub stored: usize,
-    /// Their attempts had lost their experiments meanwhile.
+    /// Their attempts no longer held their experiments.
     pub dropped: usize,
-    /// Cannot be stored, and stay where they are.
+    /// They cannot be stored; their files are left in place.
     pub left: usize,
 }
 
 impl Spool {
+    /// Opens the folder, creates it when it is missing, and locks it.
+    ///
     /// # Errors
-    /// When the folder cannot be made, is a link or open to others' files, or is another server's: two would take each
-    /// other's endings for left ones.
+    /// Returns an error when the folder cannot be created, is a link, is writable by other users, or is locked by
+    /// another server, which would take the files for those of a dead one.
     pub fn open(folder: &Path) -> io::Result<Self> {
         private_folder(folder)?;
         let mut options = File::options();
@@ -54,14 +56,16 @@ impl Spool {
         })
     }
 
+    /// Returns the path of an end's file.
     fn path(&self, ending: &Ending) -> PathBuf {
         self.folder.join(format!("{}-{}.{SUFFIX}", ending.id, ending.attempt))
     }
 
-    /// It is there after a power cut once this returns. Blocks.
+    /// Writes an end to the folder. It survives a power failure once this returns. Blocks.
     ///
     /// # Errors
-    /// Among others [`io::ErrorKind::StorageFull`]; nothing is left of it then.
+    /// Returns an error, among others [`io::ErrorKind::StorageFull`], when it cannot be written; no partial file is
+    /// left then.
     pub fn keep(&self, ending: &Ending) -> io::Result<()> {
         let path = self.path(ending);
         let unfinished = path.with_extension("unfinished");
@@ -72,10 +76,10 @@ impl Spool {
         File::open(&self.folder)?.sync_all()
     }
 
-    /// What is in the database need not wait here. Blocks.
+    /// Deletes the file of an end that the database has stored. Blocks.
     ///
     /// # Errors
-    /// When the file stays; it is harmless, since an ending may be stored twice.
+    /// Returns an error when the file cannot be deleted. That is harmless, since an end can be stored twice.
     pub fn forget(&self, ending: &Ending) -> io::Result<()> {
         match fs::remove_file(self.path(ending)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -83,21 +87,22 @@ impl Spool {
         }
     }
 
-    /// How many endings wait. Blocks.
+    /// Returns the number of ends in the folder. Blocks.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// Returns an error when the folder cannot be read.
     pub fn waiting(&self) -> io::Result<usize> {
         let names = fs::read_dir(&self.folder)?.collect::<io::Result<Vec<_>>>()?;
         let is_ending = |entry: &&fs::DirEntry| entry.path().extension().is_some_and(|suffix| suffix == SUFFIX);
         Ok(names.iter().filter(is_ending).count())
     }
 
-    /// Stores what an earlier server left, the oldest experiment first. What has lost its attempt is dropped; what cannot
-    /// be read, or belongs to another database, is left for a person to look at.
+    /// Stores the ends that an earlier server left, oldest experiment first. An end whose attempt no longer holds its
+    /// experiment is deleted. An end that cannot be read, or belongs to another database, is left in place for the
+    /// operator.
     ///
     /// # Errors
-    /// When the folder cannot be read, or the database is away again.
+    /// Returns an error when the folder cannot be read or the database is not available.
     pub async fn drain(&self, store: &Store) -> Result<Drained, DrainError> {
         let mut drained = Drained::default();
         let entries = fs::read_dir(&self.folder)?.collect::<io::Result<Vec<_>>>()?;
@@ -109,7 +114,7 @@ impl Spool {
             let ending = match serde_json::from_slice::<Ending>(&read(&path)?) {
                 Ok(ending) => ending,
                 Err(error) => {
-                    tracing::error!(%error, "{shown} is no ending of an attempt; it is left there");
+                    tracing::error!(%error, "{shown} cannot be read as the end of an attempt; the file is left in place");
                     drained.left += 1;
                     continue;
                 }
@@ -117,16 +122,16 @@ impl Spool {
             let (id, attempt) = (ending.id, ending.attempt);
             match store.settle(&ending).await {
                 Ok(()) => {
-                    tracing::info!(experiment = %id, attempt, "its end had waited in {shown}, and is stored now");
+                    tracing::info!(experiment = %id, attempt, "the end of the attempt was stored from {shown}");
                     drained.stored += 1;
                 }
                 Err(error) if error.is_lost() => {
-                    tracing::warn!(experiment = %id, attempt, "{error}: {shown} is dropped");
+                    tracing::warn!(experiment = %id, attempt, "{error}: {shown} is deleted");
                     drained.dropped += 1;
                 }
                 Err(error) if error.is_retryable() => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(experiment = %id, attempt, %error, "{shown} cannot be stored; it is left there");
+                    tracing::error!(experiment = %id, attempt, %error, "{shown} cannot be stored; the file is left in place");
                     drained.left += 1;
                     continue;
                 }
@@ -137,7 +142,7 @@ impl Spool {
     }
 }
 
-/// Why endings could not be taken from the spool.
+/// The reason why the spool could not be drained.
 #[derive(Debug, thiserror::Error)]
 pub enum DrainError {
     #[error("the spool cannot be read: {0}")]

@@ -7,20 +7,21 @@ use super::record::{attempt, state, to_json, to_us};
 use super::{Store, StoreError, callbacks};
 use joulemark_experiment::{ExperimentId, Failure, State};
 
-/// How far an experiment is, read in the transaction that is about to move it.
+/// The progress of an experiment, read in the transaction that is about to move it.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct Progress {
     pub state: State,
     pub attempt: u32,
-    /// How many attempts it used up by its own doing.
+    /// Number of attempts used up by crashes in the server's own work on the experiment.
     pub interruptions: u32,
     pub cancel_requested: bool,
 }
 
-pub fn standing(row: &AnyRow) -> Result<Standing, StoreError> {
+/// Reads a row of the queries that lock experiments.
+pub fn progress(row: &AnyRow) -> Result<Progress, StoreError> {
     let cancel_requested_at: Option<i64> = row.try_get("cancel_requested_at_us")?;
     let interruptions: i64 = row.try_get("interruptions")?;
-    Ok(Standing {
+    Ok(Progress {
         state: state(row)?,
         attempt: attempt(row)?,
         interruptions: u32::try_from(interruptions).unwrap_or(u32::MAX),
@@ -29,51 +30,51 @@ pub fn standing(row: &AnyRow) -> Result<Standing, StoreError> {
 }
 
 impl Store {
+    /// Locks an experiment until the transaction ends and returns its progress; `None` for an unknown id.
     pub(super) async fn lock(
         &self,
         transaction: &mut Transaction<'static, Any>,
         id: ExperimentId,
-    ) -> Result<Option<Standing>, StoreError> {
+    ) -> Result<Option<Progress>, StoreError> {
         let text = self.dialect.lock_one();
         let row = sqlx::query(text)
             .bind(id.to_string())
             .fetch_optional(&mut **transaction)
             .await?;
-        row.as_ref().map(standing).transpose()
+        row.as_ref().map(progress).transpose()
     }
 
-    /// Where `attempt` stands if it still holds the experiment. None when it is at `to` already: an earlier call, whose
-    /// answer was lost, did this work.
+    /// Locks an experiment that `attempt` holds, checks the transition to `to`, and returns the progress. Returns
+    /// `None` when it is in `to` already: an earlier call, whose answer was lost, made the transition.
     pub(super) async fn lock_held(
         &self,
         transaction: &mut Transaction<'static, Any>,
         (id, attempt): (ExperimentId, u32),
         to: State,
-    ) -> Result<Option<Standing>, StoreError> {
-        let standing = self.lock(transaction, id).await?.ok_or(StoreError::NotFound(id))?;
-        if standing.attempt == attempt && standing.state == to {
+    ) -> Result<Option<Progress>, StoreError> {
+        let progress = self.lock(transaction, id).await?.ok_or(StoreError::NotFound(id))?;
+        if progress.attempt == attempt && progress.state == to {
             return Ok(None);
         }
-        if standing.attempt != attempt || standing.state == State::Queued || standing.state.is_finished() {
+        if progress.attempt != attempt || progress.state == State::Queued || progress.state.is_finished() {
             return Err(StoreError::Lost { id, attempt });
         }
-        standing.state.advance(to)?;
-        Ok(Some(standing))
+        progress.state.advance(to)?;
+        Ok(Some(progress))
     }
 }
 
-/// Where an experiment stands, and nobody else moves it until the transaction ends.
+/// Locks an experiment until the transaction ends and returns its state; `None` for an unknown id.
 pub async fn lock_state(
     store: &Store,
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
 ) -> Result<Option<State>, StoreError> {
-    Ok(store.lock(transaction, id).await?.map(|standing| standing.state))
+    Ok(store.lock(transaction, id).await?.map(|progress| progress.state))
 }
 
-/// Writes the rows of a move that was checked in the same transaction; called by `moves` alone. What ends
-/// or goes back to the queue gives its lease back, and at an end its device time is put down to its user, and whoever wants to
-/// be told becomes due.
+/// Writes a transition that was checked in the same transaction. Only `moves` calls this. A final state, or a return to
+/// the queue, deletes the lease; a final state also charges the device time to the user and makes the callback due.
 pub async fn write_state(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,

@@ -1,4 +1,4 @@
-//! How many bytes the submissions of each submitter take. Whoever writes a spec, or makes it shorter, tells it here, in
+//! The number of bytes that the submissions of each submitter take. Code that writes or shortens a spec updates it in
 //! the same transaction.
 
 use std::collections::BTreeMap;
@@ -10,8 +10,8 @@ use super::{Store, StoreError};
 
 const READ: &str = "SELECT bytes FROM stored_bytes WHERE submitter = $1";
 
-/// Adds to what submitters have stored, or takes from it. In one order, so that two servers never wait for each other in
-/// a circle.
+/// Adds the changes in bytes to the stored totals, in the order of the submitters, which rules out a deadlock between
+/// servers.
 pub async fn add<S: AsRef<str> + Ord>(
     transaction: &mut Transaction<'static, Any>,
     changes: &BTreeMap<S, i64>,
@@ -29,7 +29,7 @@ pub async fn add<S: AsRef<str> + Ord>(
     Ok(())
 }
 
-/// Returns what a submitter has stored.
+/// Returns the stored bytes of a submitter.
 pub async fn of(transaction: &mut Transaction<'static, Any>, submitter: &str) -> Result<u64, StoreError> {
     let row = sqlx::query(READ)
         .bind(submitter)
@@ -40,10 +40,10 @@ pub async fn of(transaction: &mut Transaction<'static, Any>, submitter: &str) ->
 }
 
 impl Store {
-    /// Returns how many bytes a submitter's submissions take.
+    /// Returns the number of bytes that a submitter's submissions take.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn stored_bytes_of(&self, submitter: &str) -> Result<u64, StoreError> {
         let row = sqlx::query(READ).bind(submitter).fetch_optional(&self.reads).await?;
         let bytes: Option<i64> = row.map(|row| row.try_get("bytes")).transpose()?;

@@ -1,4 +1,4 @@
-//! A report as it is read back, packed or as an earlier version stored it.
+//! Reading a report, compressed or as plain JSON of an earlier version.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -7,7 +7,7 @@ use super::record::{from_json, id as id_of};
 use super::{StoreError, compressed_document};
 use joulemark_experiment::report::Report;
 
-/// Reads a row with `experiment_id`, `report` and `packed`.
+/// Reads a report from a row with the columns `experiment_id`, `report` and `packed`.
 pub fn report(row: &AnyRow) -> Result<Report, StoreError> {
     let what = format!("the report of experiment {}", id_of(row, "experiment_id")?);
     match row.try_get::<Option<Vec<u8>>, _>("packed")? {

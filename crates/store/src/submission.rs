@@ -1,4 +1,4 @@
-//! Experiments on their way into the queue: rows made ready outside of the writer, written many at a time.
+//! Inserts submissions. Rows are prepared outside of the writer and inserted many at a time.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +12,32 @@ use super::queue_columns::INSERT_LANE;
 use super::record::{id as id_of, to_us};
 use super::{StoreError, callbacks, quota, stored_bytes};
 
-/// Writes a group within a transaction; one outcome each, in order.
+/// Inserts a batch of submissions in a transaction. Returns one outcome for each, in order.
 pub async fn write(
     dialect: Dialect,
     transaction: &mut Transaction<'static, Any>,
-    group: &[&Prepared],
+    batch: &[&Prepared],
 ) -> Result<Vec<Submitted>, StoreError> {
-    let is_limited = group.iter().any(|prepared| prepared.quota != Quota::default());
-    // Before any key: two servers that wait for each other's would wait for ever.
-    if let Some(text) = dialect.lock_room().filter(|_| is_limited) {
+    let is_limited = batch.iter().any(|prepared| prepared.quota != Quota::default());
+    // Taken before any key, so that two servers cannot deadlock on each other's keys.
+    if let Some(text) = dialect.lock_queue().filter(|_| is_limited) {
         sqlx::query(text).fetch_all(&mut **transaction).await?;
     }
-    let mut outcomes = vec![Submitted::Stored; group.len()];
-    let mut keyed = (0..group.len())
-        .filter(|&at| group[at].key.is_some())
+    let mut outcomes = vec![Submitted::Stored; batch.len()];
+    let mut keyed = (0..batch.len())
+        .filter(|&at| batch[at].key.is_some())
         .collect::<Vec<_>>();
-    // Two servers that take keys in one order never wait for each other in a circle.
-    keyed.sort_by_key(|&at| group[at].key.as_ref().map(|key| &key.key));
+    // All servers take keys in the same order, which rules out a deadlock.
+    keyed.sort_by_key(|&at| batch[at].key.as_ref().map(|key| &key.key));
     for at in keyed {
-        if let Some(key) = &group[at].key {
-            outcomes[at] = take_key(transaction, key, group[at]).await?;
+        if let Some(key) = &batch[at].key {
+            outcomes[at] = take_idempotency_key(transaction, key, batch[at]).await?;
         }
     }
     if is_limited {
-        quota::refuse(transaction, group, &mut outcomes).await?;
+        quota::reject_excess(transaction, batch, &mut outcomes).await?;
     }
-    let fresh = group
+    let fresh = batch
         .iter()
         .zip(&outcomes)
         .filter(|(_, outcome)| **outcome == Submitted::Stored);
@@ -46,9 +46,9 @@ pub async fn write(
     Ok(outcomes)
 }
 
-/// Writes the rows of what was let in.
+/// Inserts the rows of submissions that were accepted.
 pub async fn insert(transaction: &mut Transaction<'static, Any>, fresh: &[&Prepared]) -> Result<(), StoreError> {
-    // In one order, so that two servers never wait for each other in a circle.
+    // All servers insert lanes in the same order, which rules out a deadlock.
     let lanes = fresh
         .iter()
         .map(|prepared| (&prepared.queue.lane, &prepared.queue.requirements));
@@ -117,8 +117,8 @@ pub async fn insert(transaction: &mut Transaction<'static, Any>, fresh: &[&Prepa
     Ok(())
 }
 
-/// The unique index decides between two who come at once, also on two servers.
-async fn take_key(
+/// Takes an idempotency key. The unique index decides between two concurrent submissions, also on two servers.
+async fn take_idempotency_key(
     transaction: &mut Transaction<'static, Any>,
     key: &IdempotencyKey,
     prepared: &Prepared,
@@ -157,10 +157,11 @@ const KEY_TEXT: &str =
     "SELECT body_sha256, experiment_id, expires_at_us FROM idempotency_keys WHERE idempotency_key = $1";
 
 impl super::Store {
-    /// What a submission under `key` at `now` would come to; [`Submitted::Stored`] where the key is free.
+    /// Returns the outcome that a submission under `key` would have at `now`; [`Submitted::Stored`] when the key is
+    /// free.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn look_up_key(&self, key: &IdempotencyKey, now: Timestamp) -> Result<Submitted, StoreError> {
         let Some(row) = sqlx::query(KEY_TEXT).bind(&key.key).fetch_optional(&self.reads).await? else {
             return Ok(Submitted::Stored);
@@ -176,7 +177,8 @@ impl super::Store {
     }
 }
 
-/// Parts whose lengths are powers of two: so few different statements that all stay prepared.
+/// Splits rows into chunks whose lengths are powers of two, so that there are few different statements and all stay
+/// prepared.
 fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     const MAX_ROWS: usize = 64;
     std::iter::from_fn(move || {
@@ -187,7 +189,7 @@ fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// `row` so many times behind `head`, each `?` a parameter with its number.
+/// Returns `head` followed by `row` as often as `rows`, with each `?` replaced by a numbered parameter.
 fn many_rows(head: &str, row: &str, rows: usize) -> String {
     let mut text = head.to_owned();
     let mut parameter = 0;

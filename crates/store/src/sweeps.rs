@@ -1,4 +1,4 @@
-//! Sweeps: which experiments came of one submission, and how far they are. The experiments themselves are stored as any.
+//! Sweeps: which experiments belong to one submission, and their progress. Each experiment is stored like any other.
 
 mod search;
 
@@ -14,21 +14,21 @@ use super::{IdempotencyKey, NewExperiment, Quota, Store, StoreError, Submitted, 
 use joulemark_experiment::sweep::{Placement, SearchAnswer, SearchState, SweepRequest};
 use joulemark_experiment::{ExperimentId, Spec, State, Warning};
 
-pub(super) use search::go_on;
+pub(super) use search::continue_search;
 
-/// A sweep with its experiments, to be queued.
+/// A sweep to be queued with its experiments.
 #[derive(Debug)]
 pub struct NewSweep {
-    /// A UUIDv7, as an experiment's.
+    /// A UUIDv7, like an experiment's id.
     pub id: ExperimentId,
-    /// What was asked for; it is stored without the experiment and without texts.
+    /// The request; stored without the experiment and without prompt texts.
     pub request: SweepRequest,
     pub created_at: Timestamp,
     /// In the order in which they are queued; at least one.
     pub experiments: Vec<NewExperiment>,
-    /// The experiment of each run, as a place in `experiments`.
+    /// The index in `experiments` of each run.
     pub runs: Vec<(Placement, usize)>,
-    /// How a search for its goal begins; `None` without a goal.
+    /// Initial state of the search; `None` for a sweep without a goal.
     pub search: Option<SearchAnswer>,
     /// Points that the search may queue later.
     pub plans: Vec<SweepPlan>,
@@ -42,7 +42,7 @@ pub struct SweepPlan {
     pub warnings: Vec<Warning>,
 }
 
-/// A sweep as it is stored, without the experiment that was swept.
+/// A sweep as stored, without the experiment that was swept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepRecord {
     pub id: ExperimentId,
@@ -60,7 +60,7 @@ pub struct SweepRun {
     pub placement: Placement,
     pub experiment: ExperimentId,
     pub state: State,
-    /// How long it took from its start to its end, in seconds; `None` until then.
+    /// Duration from start to end in seconds; `None` until it has ended.
     pub took_sec: Option<f64>,
 }
 
@@ -79,11 +79,11 @@ const COUNTS: &str = "SELECT e.state, COUNT(DISTINCT e.id) AS experiments FROM s
      JOIN experiments e ON e.id = r.experiment_id WHERE r.sweep_id = $1 GROUP BY e.state";
 
 impl Store {
-    /// Queues all experiments of a sweep, or none: the first that finds no room is what comes back. A key that came before
-    /// with the same sweep gives that one's first experiment.
+    /// Queues all experiments of a sweep or none; returns the first outcome other than [`Submitted::Stored`]. A sweep
+    /// sent again under the same key returns its first experiment as [`Submitted::Repeated`].
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn submit_sweep(
         &self,
         new: &NewSweep,
@@ -96,8 +96,8 @@ impl Store {
             .collect();
         let prepared = prepared?;
         let mut transaction = self.begin().await?;
-        let group: Vec<&Prepared> = prepared.iter().collect();
-        let outcomes = submission::write(self.dialect, &mut transaction, &group).await?;
+        let batch: Vec<&Prepared> = prepared.iter().collect();
+        let outcomes = submission::write(self.dialect, &mut transaction, &batch).await?;
         if let Some(refused) = outcomes.into_iter().find(|outcome| *outcome != Submitted::Stored) {
             return Ok(refused);
         }
@@ -118,20 +118,20 @@ impl Store {
         Ok(Submitted::Stored)
     }
 
-    /// Returns a sweep; `None` where there is none of this id.
+    /// Returns a sweep; `None` for an unknown id.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn sweep(&self, id: ExperimentId) -> Result<Option<SweepRecord>, StoreError> {
         let query = sqlx::query(select_sweeps!("WHERE id = $1")).bind(id.to_string());
         let row = query.fetch_optional(&self.reads).await?;
         row.as_ref().map(sweep).transpose()
     }
 
-    /// Returns the sweep of an experiment; `None` where it is of none.
+    /// Returns the sweep of an experiment; `None` when it belongs to none.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn sweep_of(&self, experiment: ExperimentId) -> Result<Option<SweepRecord>, StoreError> {
         let text = select_sweeps!("WHERE id = (SELECT MIN(sweep_id) FROM sweep_runs WHERE experiment_id = $1)");
         let query = sqlx::query(text).bind(experiment.to_string());
@@ -139,20 +139,20 @@ impl Store {
         row.as_ref().map(sweep).transpose()
     }
 
-    /// Lists the runs of a sweep by point and repeat.
+    /// Returns the runs of a sweep by point and repeat.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn sweep_runs(&self, id: ExperimentId) -> Result<Vec<SweepRun>, StoreError> {
         let rows = sqlx::query(RUNS).bind(id.to_string()).fetch_all(&self.reads).await?;
         rows.iter().map(run).collect()
     }
 
-    /// Lists up to `limit` sweeps from the newest on, those before `before` where there is one, each with how many of its
-    /// experiments are in each state.
+    /// Returns at most `limit` sweeps, newest first, only those older than `before` when it is given; each with the
+    /// number of its experiments in each state that occurs.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn sweeps(
         &self,
         before: Option<ExperimentId>,
@@ -179,10 +179,10 @@ impl Store {
         Ok(listed)
     }
 
-    /// Has a sweep queue nothing more. What is queued already is cancelled by itself.
+    /// Stops a sweep from queueing further experiments. Those already queued must be cancelled separately.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn close_sweep(&self, id: ExperimentId, now: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         let text = "UPDATE sweeps SET cancelled_at_us = COALESCE(cancelled_at_us, $1), search_state = CASE \
@@ -219,7 +219,7 @@ fn sweep(row: &AnyRow) -> Result<SweepRecord, StoreError> {
     let time = |column: &str| row.try_get::<Option<i64>, _>(column)?.map(from_us).transpose();
     let search: Option<&str> = row.try_get("search")?;
     let search = search.map(|json| from_json::<SearchAnswer>(&format!("the search of sweep {id}"), json));
-    // The column is what is written when a sweep is cancelled.
+    // Cancelling a sweep updates only the column.
     let is_cancelled = row.try_get::<Option<&str>, _>("search_state")? == Some(SearchState::Cancelled.as_str());
     let search = search.transpose()?.map(|search| match is_cancelled {
         true => search.cancelled(),

@@ -1,4 +1,4 @@
-//! An experiment's devices over time, kept beside its results. Owns when they may be written; their samples are raw data.
+//! The time series of an experiment's devices. Owns when they may be written; the samples are raw data.
 
 mod columns;
 
@@ -13,43 +13,43 @@ use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::{DeviceSeries, Window};
 
-/// Every device of one experiment over one attempt.
+/// The time series of all devices during one attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeseries {
-    /// From the claim to the end of the attempt, CLOCK_MONOTONIC of the host that ran it.
+    /// From the claim to the end of the attempt, in CLOCK_MONOTONIC of the host that ran it.
     pub window: Window,
-    /// How often the meter sampled.
+    /// Sampling interval of the meter in milliseconds.
     pub sample_interval_ms: f64,
     pub devices: Vec<DeviceSeries>,
 }
 
-/// Likewise without the devices' samples, which are read one device after the other.
+/// A stored time series without the samples, which are read one device at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptTimeseries {
     pub window: Window,
     pub sample_interval_ms: f64,
-    /// How many devices: their positions count from 0.
+    /// Number of devices; their positions begin at 0.
     pub devices: i64,
 }
 
 impl Store {
-    /// Keeps the devices' series of an attempt that is about to end, in the place of an earlier attempt's. Moments are
-    /// kept to the microsecond, watts, percents and degrees to the thousandth, the rest to the unit.
+    /// Stores the time series of an attempt that is about to end, and replaces that of an earlier attempt. Times are
+    /// stored to the microsecond; watts, percents and degrees to a thousandth; other quantities as whole numbers.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when the attempt no longer holds the experiment.
-    pub(super) async fn keep_timeseries_with(
+    /// Returns [`StoreError::Lost`] when the attempt no longer holds the experiment.
+    pub(super) async fn store_timeseries(
         &self,
         (id, attempt): (ExperimentId, u32),
         prepared: &PreparedTimeseries,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        let standing = self.lock(&mut transaction, id).await?.ok_or(StoreError::NotFound(id))?;
-        if standing.attempt != attempt || standing.state == State::Queued || standing.state.is_finished() {
+        let progress = self.lock(&mut transaction, id).await?.ok_or(StoreError::NotFound(id))?;
+        if progress.attempt != attempt || progress.state == State::Queued || progress.state.is_finished() {
             return Err(StoreError::Lost { id, attempt });
         }
-        // Its devices and its raw data go along.
+        // Deletes the series of an earlier attempt.
         for text in [
             "DELETE FROM device_series WHERE experiment_id = $1",
             "DELETE FROM timeseries WHERE experiment_id = $1",
@@ -59,7 +59,7 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
-        raw::forget(&mut transaction, id).await?;
+        raw::delete(&mut transaction, id).await?;
         sqlx::query(
             "INSERT INTO timeseries (experiment_id, start_monotonic_sec, end_monotonic_sec, sample_interval_ms) \
              VALUES ($1, $2, $3, $4)",
@@ -78,14 +78,15 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
-        raw::keep(&mut transaction, id, &prepared.blocks, now).await?;
+        raw::insert(&mut transaction, id, &prepared.blocks, now).await?;
         commit(transaction).await
     }
 
-    /// None where nothing is kept: the experiment was never started, has not come to an end, or retention dropped it.
+    /// Returns the stored time series; `None` when the experiment was never started, has not ended, or retention
+    /// dropped it.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn timeseries(&self, id: ExperimentId) -> Result<Option<KeptTimeseries>, StoreError> {
         let text = "SELECT t.start_monotonic_sec, t.end_monotonic_sec, t.sample_interval_ms, \
              (SELECT COUNT(*) FROM device_series d WHERE d.experiment_id = t.experiment_id) AS devices \
@@ -105,10 +106,10 @@ impl Store {
         }))
     }
 
-    /// The device at a position of a finished experiment's series; none where there is none, or no longer.
+    /// Returns the series of the device at a position; `None` when there is no such device, or retention dropped it.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn device_series(&self, id: ExperimentId, position: i64) -> Result<Option<DeviceSeries>, StoreError> {
         let row = sqlx::query("SELECT series FROM device_series WHERE experiment_id = $1 AND position = $2")
             .bind(id.to_string())
@@ -129,7 +130,7 @@ impl Store {
     }
 }
 
-/// What stands in `device_series`: the device without its points, or, up to release 0.1, all in one document.
+/// A row of `device_series`: the device without its points or, up to release 0.1, a document with everything.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stored {
@@ -137,17 +138,21 @@ enum Stored {
     Described(DeviceSeries),
 }
 
-/// The rows of a series.
+/// A time series as the rows to be inserted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct PreparedTimeseries {
     window: Window,
     sample_interval_ms: f64,
-    /// The devices without their points.
+    /// The devices without their points, as JSON.
     descriptions: Vec<String>,
     blocks: Vec<(Stream, Vec<Block>)>,
 }
 
 impl PreparedTimeseries {
+    /// Serialises a time series.
+    ///
+    /// # Errors
+    /// Returns an error when a document cannot be written as JSON.
     pub fn new(timeseries: &Timeseries) -> Result<Self, StoreError> {
         let describe = |series: &DeviceSeries| {
             to_json(&DeviceSeries {

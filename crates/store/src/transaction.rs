@@ -1,6 +1,6 @@
-//! The beginning and the end of a transaction, each done whole, whatever becomes of who asked for it: a client may hang
-//! up, a run may be ended. Given up halfway through a BEGIN, sqlx hands PostgreSQL's connection to the next one with a
-//! transaction open that nobody knows of, and what is written there is neither committed nor rolled back.
+//! Begins and commits transactions in tasks of their own, so that they complete even when the caller is dropped, as
+//! when a client disconnects. When a BEGIN is dropped halfway, sqlx returns the PostgreSQL connection to the pool with
+//! a transaction open, and later writes there are neither committed nor rolled back.
 
 use sqlx::any::Any;
 use sqlx::{AnyPool, Transaction};
@@ -8,7 +8,7 @@ use sqlx::{AnyPool, Transaction};
 use super::dialect::Dialect;
 use super::{DatabaseFile, Store, StoreError};
 
-/// The way to write to a database.
+/// The connections for writes.
 #[derive(Clone, Debug)]
 pub struct Writer {
     pub dialect: Dialect,
@@ -16,18 +16,19 @@ pub struct Writer {
     pub file: Option<DatabaseFile>,
 }
 
-/// Begins to write. SQLite ends a transaction by itself when its disk is full; sqlx goes on believing in it, and that
-/// connection begins no other: it is replaced.
+/// Begins a write transaction. When SQLite has rolled back a transaction because its disk was full, sqlx still counts
+/// it as open and cannot begin another on that connection: the connection is then replaced.
 ///
 /// # Errors
-/// Among others when the SQLite file is no longer under its name; nothing is written to it then.
+/// Returns an error when the database fails, and [`StoreError::FileGone`], before anything is written, when the SQLite
+/// file is no longer at its path.
 pub async fn begin(writer: &Writer) -> Result<Transaction<'static, Any>, StoreError> {
     let Writer { dialect, writes, file } = writer.clone();
     if let Some(file) = file {
         file.check()?;
     }
-    // One that nobody waits for any more is dropped, and so rolled back.
-    whole(async move {
+    // A transaction whose caller is gone is dropped, which rolls it back.
+    run_to_completion(async move {
         match writes.begin_with(dialect.begin()).await {
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 writes.acquire().await?.close().await?;
@@ -39,11 +40,13 @@ pub async fn begin(writer: &Writer) -> Result<Transaction<'static, Any>, StoreEr
     .await
 }
 
+/// Commits a transaction.
 pub async fn commit(transaction: Transaction<'static, Any>) -> Result<(), StoreError> {
-    whole(async { Ok(transaction.commit().await?) }).await
+    run_to_completion(async { Ok(transaction.commit().await?) }).await
 }
 
-async fn whole<T: Send + 'static>(
+/// Runs `work` to completion in a task of its own, even when this future is dropped.
+async fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = tokio::spawn(work).await;
@@ -51,10 +54,12 @@ async fn whole<T: Send + 'static>(
 }
 
 impl Store {
+    /// Begins a write transaction; see [`begin`].
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
         begin(&self.writer()).await
     }
 
+    /// Returns the connections for writes.
     pub(super) fn writer(&self) -> Writer {
         Writer {
             dialect: self.dialect,
@@ -63,13 +68,13 @@ impl Store {
         }
     }
 
-    /// Commits what may have changed a state, and rings.
+    /// Commits a transaction that may have changed a state, and notifies subscribers.
     pub(super) async fn commit_moves(&self, transaction: Transaction<'static, Any>) -> Result<(), StoreError> {
-        let moved = self.moved.clone();
-        whole(async move {
+        let changes = self.changes.clone();
+        run_to_completion(async move {
             let committed = transaction.commit().await;
-            // Also where the answer was lost: the commit may have been made.
-            moved.ring();
+            // Also after an error: the commit may have been made and only its answer lost.
+            changes.notify();
             Ok(committed?)
         })
         .await

@@ -1,5 +1,5 @@
-//! The log of every change of state, filled by the database's own triggers. It is read in the order of the commits: who
-//! asks for what comes after the last number he has seen misses nothing.
+//! The log of state transitions, written by triggers of the database. Numbers follow the order of the commits: a reader
+//! that asks for what comes after the last number it has seen misses nothing.
 
 use std::collections::BTreeMap;
 
@@ -11,49 +11,52 @@ use super::record::{attempt, from_us, id as id_of, state};
 use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, Transition};
 
-/// Rings whenever this process has changed a state. Another server's changes do not ring here.
+/// Notifies subscribers when this process has changed a state; changes by other servers are not notified.
 #[derive(Clone, Debug)]
-pub struct Bell(watch::Sender<()>);
+pub struct ChangeNotifier(watch::Sender<()>);
 
-impl Bell {
+impl ChangeNotifier {
+    /// Returns a notifier without subscribers.
     pub fn new() -> Self {
         Self(watch::Sender::new(()))
     }
 
-    pub fn ring(&self) {
+    /// Notifies all subscribers.
+    pub fn notify(&self) {
         self.0.send_replace(());
     }
 }
 
-/// Of an experiment: more than any has, unless its servers die under it all the time.
-const MAX_OF_ONE: i64 = 10_000;
+/// Maximum number of transitions returned for one experiment; more than any has in practice.
+const MAX_TRANSITIONS: i64 = 10_000;
 
 impl Store {
-    /// Heard once for any number of changes since the last time.
+    /// Returns a receiver that is notified once for any number of changes since it was last read.
     pub fn hear_moves(&self) -> watch::Receiver<()> {
-        self.moved.0.subscribe()
+        self.changes.0.subscribe()
     }
 
-    /// The newest change's number; 0 where there is none.
+    /// Returns the number of the latest transition; 0 when there is none.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn newest_transition(&self) -> Result<i64, StoreError> {
         let text = "SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) AS newest FROM transitions";
-        let row = sqlx::query(text).fetch_one(&self.own).await?;
+        let row = sqlx::query(text).fetch_one(&self.internal).await?;
         Ok(row.try_get("newest")?)
     }
 
-    /// The first `most` changes after the one with the number `after`, in order.
+    /// Returns at most `max` transitions after the number `after`, in order, with the present labels of their
+    /// experiments.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn transitions_after(&self, after: i64, most: u32) -> Result<Vec<Transition>, StoreError> {
+    /// Returns an error when the database fails.
+    pub async fn transitions_after(&self, after: i64, max: u32) -> Result<Vec<Transition>, StoreError> {
         let text = "SELECT t.seq, t.experiment_id, t.state, t.attempt, t.at_us, e.user_name FROM transitions t \
              JOIN experiments e ON e.id = t.experiment_id WHERE t.seq > $1 ORDER BY t.seq LIMIT $2";
         let rows = sqlx::query(text)
             .bind(after)
-            .bind(i64::from(most))
+            .bind(i64::from(max))
             .fetch_all(&self.reads)
             .await?;
         let mut transitions = rows.iter().map(transition).collect::<Result<Vec<_>, _>>()?;
@@ -65,7 +68,7 @@ impl Store {
         let rows = sqlx::query(text).bind(after).bind(last).fetch_all(&self.reads).await?;
         for row in &rows {
             let seq: i64 = row.try_get("seq")?;
-            // One that was committed between the two reads is not in the first.
+            // A transition committed between the two reads is not in the first.
             if let Ok(at) = transitions.binary_search_by_key(&seq, |transition| transition.seq) {
                 let (label, value) = (row.try_get("label")?, row.try_get("value")?);
                 transitions[at].labels.insert(label, value);
@@ -74,10 +77,10 @@ impl Store {
         Ok(transitions)
     }
 
-    /// An experiment's own changes after the one with the number `after`, in order; without labels.
+    /// Returns the transitions of one experiment after the number `after`, in order and without labels.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn transitions_of(&self, id: ExperimentId, after: i64) -> Result<Vec<Transition>, StoreError> {
         let text = "SELECT t.seq, t.experiment_id, t.state, t.attempt, t.at_us, e.user_name FROM transitions t \
              JOIN experiments e ON e.id = t.experiment_id WHERE t.experiment_id = $1 AND t.seq > $2 \
@@ -85,16 +88,16 @@ impl Store {
         let rows = sqlx::query(text)
             .bind(id.to_string())
             .bind(after)
-            .bind(MAX_OF_ONE)
+            .bind(MAX_TRANSITIONS)
             .fetch_all(&self.reads)
             .await?;
         rows.iter().map(transition).collect()
     }
 
-    /// How an experiment came to be where it is; none of an unknown one. Without labels.
+    /// Returns the latest transition of an experiment without labels; `None` for an unknown id.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn latest_transition(&self, id: ExperimentId) -> Result<Option<Transition>, StoreError> {
         let text = "SELECT t.seq, t.experiment_id, t.state, t.attempt, t.at_us, e.user_name FROM transitions t \
              JOIN experiments e ON e.id = t.experiment_id WHERE t.experiment_id = $1 ORDER BY t.seq DESC LIMIT 1";

@@ -1,5 +1,5 @@
-//! What each user's experiments took, by the hour in which they ended. Owns the sums; what a user may have is decided
-//! elsewhere. A user has one row an hour, so that a week's sum reads at most 168 rows however many experiments there are.
+//! The device time and energy of each user, by the hour in which attempts ended. Owns the sums; quotas are decided
+//! elsewhere. One row for each user and hour, so that a week is at most 168 rows however many experiments ran.
 
 use jiff::Timestamp;
 use sqlx::any::{Any, AnyRow};
@@ -15,30 +15,31 @@ use joulemark_measurement::Phase;
 pub(super) const HOURS: &str = "SELECT hour, device_us, energy_j, attempts - metered_attempts AS unmetered \
      FROM device_time WHERE user_name = $1 AND hour >= $2 ORDER BY hour";
 
-/// What a user's attempts took that ended within one hour.
+/// The usage of one user in one hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HourOfUsage {
-    /// The hour since 1970.
+    /// Hour since 1970.
     pub hour: i64,
     /// Sum over attempts of devices times microseconds.
     pub device_us: i64,
-    /// Of the attempts whose energy is known.
+    /// Energy in joules of the attempts for which it is known.
     pub energy_j: f64,
-    /// Attempts whose energy is unknown: they failed, were cancelled before a cycle was finished, or were not metered.
+    /// Number of attempts whose energy is unknown: they failed, were cancelled before a cycle was finished, or were not
+    /// metered.
     pub unmetered_attempts: u64,
 }
 
-/// What a user has had.
+/// The usage of one user.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
-    /// Oldest first.
+    /// Oldest hour first.
     pub hours: Vec<HourOfUsage>,
-    /// Of what runs now, since it was claimed: devices times microseconds.
+    /// Devices times microseconds of running experiments since their claim.
     pub running_device_us: i64,
 }
 
-/// Returns the energy attributed to an experiment: its cycles', and that of loading and warm-up where these were long
-/// enough to tell. `None` where that of the cycles is unknown.
+/// Returns the energy attributed to an experiment in joules: that of its cycles, and that of model loading and warm-up
+/// where they were long enough to be measured. `None` when the energy of the cycles is unknown.
 pub fn energy_j(report: &Report) -> Option<f64> {
     let before = report.energy.phases.iter();
     let before = before.filter(|phase| matches!(phase.phase, Phase::ModelLoad | Phase::WarmUp));
@@ -46,7 +47,8 @@ pub fn energy_j(report: &Report) -> Option<f64> {
     Some(report.energy.total_energy_j? + before)
 }
 
-/// Notes the energy of an attempt with results, in the transaction of its end. Its device time is noted with the end itself.
+/// Adds the energy of an attempt with results to its user's account, in the transaction of its end. The end itself adds
+/// the device time.
 pub async fn note_energy(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
@@ -70,10 +72,10 @@ pub async fn note_energy(
 }
 
 impl Store {
-    /// Returns what the user's attempts took that ended in `first_hour` or later, and what runs has taken until `now`.
+    /// Returns the user's usage from `first_hour` on, and the device time of running experiments until `now`.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn usage(&self, user: &str, first_hour: i64, now: Timestamp) -> Result<Usage, StoreError> {
         let rows = sqlx::query(HOURS)
             .bind(user)

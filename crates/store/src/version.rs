@@ -5,13 +5,13 @@ use super::{Record, Store, StoreError};
 use joulemark_experiment::{ExperimentId, State};
 use sqlx::Row as _;
 
-/// What tells one version of an experiment from another, without its documents.
+/// The fields that identify a version of an experiment, without its documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     pub state: State,
     pub attempt: u32,
     pub updated_at: Timestamp,
-    /// Whose prompts they are decides what is shown.
+    /// Authenticated name of the submitter, who may see the prompts.
     pub submitter: Option<String>,
 }
 
@@ -27,8 +27,10 @@ impl From<&Record> for Version {
 }
 
 impl Store {
+    /// Returns the present version of an experiment; `None` for an unknown id.
+    ///
     /// # Errors
-    /// When the database fails; an unknown id is none.
+    /// Returns an error when the database fails.
     pub async fn version(&self, id: ExperimentId) -> Result<Option<Version>, StoreError> {
         let text = "SELECT state, attempt, updated_at_us, submitter FROM experiments WHERE id = $1";
         let row = sqlx::query(text)

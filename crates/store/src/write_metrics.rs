@@ -2,7 +2,7 @@ use super::{Store, StoreError};
 use crate::metrics::StoreMetrics;
 use joulemark_measurement::clock::Monotonic;
 
-/// Awaits a write and records its duration, and its failure, under `operation`.
+/// Awaits a write, and records its duration and a failure under `operation`.
 pub(super) async fn timed<T>(
     metrics: &StoreMetrics,
     operation: &'static str,
@@ -13,7 +13,7 @@ pub(super) async fn timed<T>(
     let label = [("operation", operation)];
     let took_sec = Monotonic::now().sec_since(start);
     metrics.write_sec.get_or_create(&label).observe(took_sec);
-    // What was lost to another attempt was answered well.
+    // A lost attempt is an expected answer.
     if outcome.as_ref().is_err_and(|error| !error.is_lost()) {
         metrics.write_failures.get_or_create(&label).inc();
     }
@@ -21,7 +21,7 @@ pub(super) async fn timed<T>(
 }
 
 impl Store {
-    /// Returns the counts of this store's writes.
+    /// Returns the metrics of this store's writes.
     pub fn metrics(&self) -> &StoreMetrics {
         &self.metrics
     }

@@ -89,7 +89,7 @@ mod tests {
             text.starts_with("cycle_sd.mean_ttft_ms\n") && text.contains("\n  unit     ms"),
             "{text}"
         );
-        assert!(text.contains("of inference.mean_ttft_ms:"), "{text}");
+        assert!(text.contains("of inference.mean_ttft_ms"), "{text}");
         assert!(explain("cycle_sd").unwrap().starts_with("cycle_sd\n"));
     }
 

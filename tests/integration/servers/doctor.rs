@@ -29,7 +29,7 @@ fn doctor_says_of_each_engine_whether_it_starts_or_answers_and_where_its_process
         (
             "running",
             true,
-            "serves nothing; its processes are those of who listens",
+            "serves nothing; its processes are those of the listener",
         ),
         ("started", true, "/sh for each experiment"),
     ];

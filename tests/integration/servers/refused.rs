@@ -36,7 +36,7 @@ async fn what_a_server_cannot_be_asked_for_is_refused_with_what_is_accepted() {
         (
             json!({"model_name": "other"}),
             "/model_name",
-            "serves \"nothing\" alone",
+            "serves only \"nothing\"",
         ),
         (
             json!({"engine_arguments": {"decode_ms": -1}}),

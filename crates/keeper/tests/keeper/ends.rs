@@ -1,14 +1,14 @@
 use joulemark_keeper::own_cgroup;
 use nix::sys::signal::Signal;
 
-use super::started::{Keeper, Setting, may_make_cgroups};
+use super::started::{Keeper, Setting, can_create_cgroups};
 
-/// Starts three processes: one of its own session whose parents are gone, one of that session's, and a child. None heeds
-/// SIGTERM.
+/// Starts three processes that ignore SIGTERM: two in other sessions whose parents are gone, and a child.
 pub const FAMILY: &str = "trap '' TERM; setsid sh -c 'sleep 600 & setsid sleep 600 & :'; sleep 600 & ";
+/// Number of these processes.
 pub const FAMILY_SIZE: usize = 3;
 
-/// Starts the family with an engine that stays, and waits until all of it is there.
+/// Starts the three processes with an engine that keeps running, and waits until all of them run.
 pub fn family(setting: &Setting) -> Keeper {
     let mut keeper = Keeper::start(&setting.order(&format!("{FAMILY} exec sleep 600")));
     keeper.started();
@@ -16,7 +16,7 @@ pub fn family(setting: &Setting) -> Keeper {
     keeper
 }
 
-/// Waits for the keeper's end, after which nothing may be left.
+/// Waits for the end of the keeper, and asserts that nothing is left.
 fn is_gone(setting: &Setting, keeper: Keeper) {
     let (status, output) = keeper.wait();
     assert!(status.success(), "{status}: {output}");
@@ -28,7 +28,7 @@ fn is_gone(setting: &Setting, keeper: Keeper) {
 }
 
 #[test]
-fn the_end_of_the_orders_ends_all_that_the_engine_started() {
+fn the_end_of_the_input_ends_every_process_of_the_engine() {
     let setting = Setting::new();
     let mut keeper = family(&setting);
     assert_eq!(setting.record_files().len(), 1);
@@ -38,7 +38,7 @@ fn the_end_of_the_orders_ends_all_that_the_engine_started() {
 }
 
 #[test]
-fn signals_end_all_that_the_engine_started() {
+fn signals_end_every_process_of_the_engine() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let setting = Setting::new();
         let keeper = family(&setting);
@@ -48,7 +48,7 @@ fn signals_end_all_that_the_engine_started() {
 }
 
 #[test]
-fn an_engine_that_ends_takes_what_it_started_with_it() {
+fn the_end_of_the_engine_ends_the_processes_it_started() {
     let setting = Setting::new();
     let mut keeper = Keeper::start(&setting.order(&format!("{FAMILY} exit 7")));
     keeper.started();
@@ -57,7 +57,7 @@ fn an_engine_that_ends_takes_what_it_started_with_it() {
 }
 
 #[test]
-fn an_engine_has_time_to_end_by_itself() {
+fn an_engine_has_time_to_shut_down() {
     let setting = Setting::new();
     let script = "trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
     let mut order = setting.order(script);
@@ -72,7 +72,7 @@ fn an_engine_has_time_to_end_by_itself() {
 }
 
 #[test]
-fn an_engine_that_ignores_sigterm_is_killed_after_the_grace() {
+fn an_engine_that_ignores_sigterm_is_killed_after_the_grace_period() {
     let setting = Setting::new();
     let script = "trap 'echo no' TERM; echo ready; while :; do sleep 600 & wait; done";
     let mut keeper = Keeper::start(&setting.order(script));
@@ -84,7 +84,7 @@ fn an_engine_that_ignores_sigterm_is_killed_after_the_grace() {
     is_gone(&setting, keeper);
 }
 
-/// Each process lives for a moment, and has forked the next by then; for longer than a test has patience.
+/// A chain of processes, each of which forks the next and exits; longer than a test waits.
 const CHAIN: &str = "
 import os, signal, sys, time
 end = time.monotonic() + 90
@@ -121,7 +121,7 @@ fn processes_that_fork_faster_than_they_are_found_are_killed() {
 }
 
 #[test]
-fn a_new_session_for_each_of_them_is_no_way_out() {
+fn processes_that_each_begin_a_session_are_killed() {
     let setting = Setting::new();
     let mut keeper = chain(&setting, &["sessions"]);
     keeper.close_orders();
@@ -129,11 +129,11 @@ fn a_new_session_for_each_of_them_is_no_way_out() {
 }
 
 #[test]
-fn an_engine_has_a_cgroup_of_its_own_where_one_can_be_had() {
+fn an_engine_gets_its_own_cgroup_where_possible() {
     let setting = Setting::new();
-    let parent = own_cgroup().filter(|folder| may_make_cgroups(folder));
+    let parent = own_cgroup().filter(|folder| can_create_cgroups(folder));
     let mut order = setting.order(&format!("{FAMILY} exec sleep 600"));
-    // Where there is none, a folder that is no cgroup is not either.
+    // Without a usable parent, the root folder stands for one in which no cgroup can be created.
     order.cgroup_parent = Some(parent.clone().unwrap_or_else(|| "/".into()));
     let mut keeper = Keeper::start(&order);
     let Some(joulemark_keeper::KeepEvent::Started { cgroup, .. }) = keeper.event() else {

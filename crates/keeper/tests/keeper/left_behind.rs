@@ -7,9 +7,9 @@ use joulemark_keeper::{KeepOrder, Swept, own_cgroup, sweep};
 use serde_json::{Value, json};
 
 use super::ends::{FAMILY, FAMILY_SIZE, family};
-use super::started::{Keeper, Setting, may_make_cgroups, program, until};
+use super::started::{Keeper, Setting, can_create_cgroups, program, until};
 
-/// Each a moment later than the one before: spread over start, order and work of the keeper.
+/// Number of kills, spread over the start, the order and the work of the keeper.
 const ROUNDS: u32 = 20;
 const MOMENT: Duration = Duration::from_millis(3);
 
@@ -36,7 +36,7 @@ fn nothing_is_left_when_the_server_is_killed_at_any_moment() {
     }
 }
 
-/// Kills a keeper, whose engine has the family, and waits until the engine's own process is gone.
+/// Kills a keeper whose engine has started the three processes, and waits until the engine's own process is gone.
 fn killed_keeper(setting: &Setting, order: &KeepOrder) {
     let mut keeper = Keeper::start(order);
     keeper.started();
@@ -58,14 +58,14 @@ fn a_sweep_leaves_nothing_when_the_keeper_was_killed_at_any_moment() {
         std::thread::sleep(MOMENT * round / 2);
         keeper.kill();
         assert_eq!(swept(&setting).left, []);
-        // The engine's own process dies of the keeper's death.
+        // The kernel kills the engine's own process with the keeper.
         setting.until_nothing_runs();
         assert!(setting.record_files().is_empty(), "round {round}");
     }
 }
 
 #[test]
-fn a_sweep_ends_what_a_killed_keeper_left() {
+fn a_sweep_ends_the_processes_left_by_a_killed_keeper() {
     let setting = Setting::new();
     killed_keeper(&setting, &setting.order(&format!("{FAMILY} exec sleep 600")));
     let mut left = setting.running("sleep");
@@ -84,11 +84,11 @@ fn a_sweep_ends_what_a_killed_keeper_left() {
 #[test]
 fn a_sweep_uses_and_removes_the_engines_cgroup() {
     let setting = Setting::new();
-    let Some(parent) = own_cgroup().filter(|folder| may_make_cgroups(folder)) else {
+    let Some(parent) = own_cgroup().filter(|folder| can_create_cgroups(folder)) else {
         eprintln!("no cgroup can be made here: there is nothing to sweep");
         return;
     };
-    // Without the mark and in another session: only the cgroup knows it.
+    // Has neither the mark nor the engine's session: only the cgroup contains it.
     let script = "setsid env -i setsid sleep 600 & exec sleep 600";
     let mut order = setting.order(script);
     order.cgroup_parent = Some(parent);
@@ -119,7 +119,7 @@ fn a_sweep_leaves_the_engine_of_a_living_keeper_alone() {
     drop(keeper);
 }
 
-/// A process that no keeper started, leader of a session in which it has a child.
+/// A process that no keeper started, the leader of a session in which it has a child.
 struct Stranger(Child);
 
 impl Stranger {
@@ -142,7 +142,7 @@ impl Drop for Stranger {
     }
 }
 
-/// Leaves the record of a killed keeper, changed, where nothing of its engine is left.
+/// Leaves a changed record of a killed keeper whose engine has no processes left.
 fn forged(setting: &Setting, change: impl FnOnce(&mut Value)) -> PathBuf {
     let mut keeper = Keeper::start(&setting.order("exec sleep 600"));
     keeper.started();
@@ -156,7 +156,7 @@ fn forged(setting: &Setting, change: impl FnOnce(&mut Value)) -> PathBuf {
 }
 
 #[test]
-fn a_process_that_has_an_engines_number_by_now_is_left_alone() {
+fn a_process_with_a_reused_pid_is_left_alone() {
     let setting = Setting::new();
     let mut stranger = Stranger::start();
     let path = forged(&setting, |record| {
@@ -169,7 +169,7 @@ fn a_process_that_has_an_engines_number_by_now_is_left_alone() {
 }
 
 #[test]
-fn records_of_another_boot_and_half_of_one_are_removed_alone() {
+fn records_of_another_boot_and_incomplete_ones_are_only_removed() {
     let setting = Setting::new();
     let mut stranger = Stranger::start();
     let pid = stranger.0.id();
@@ -188,12 +188,12 @@ fn records_of_another_boot_and_half_of_one_are_removed_alone() {
 }
 
 #[test]
-fn a_folder_that_others_write_to_is_not_believed() {
+fn a_folder_that_others_can_write_to_is_rejected() {
     let setting = Setting::new();
     assert_eq!(swept(&setting), Swept::default(), "it is made where it is missing");
     std::fs::set_permissions(setting.records(), PermissionsExt::from_mode(0o777)).expect("it is ours");
     let error = sweep(&setting.records())
         .expect_err("anybody could have anything killed")
         .to_string();
-    assert!(error.contains("others may put files"), "{error}");
+    assert!(error.contains("other users can write"), "{error}");
 }

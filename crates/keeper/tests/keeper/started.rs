@@ -1,4 +1,4 @@
-//! A keeper as a process, started as a server does.
+//! Starts a keeper as a process, as a server does.
 
 use std::io::{PipeReader, Read, Write as _, pipe};
 use std::os::fd::AsFd;
@@ -15,12 +15,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// By its value the processes of a test are found, wherever they went.
+/// An environment variable whose value identifies the processes of a test.
 pub const TEST_VARIABLE: &str = "TEST_OF_KEEPER";
-/// Far above what anything here takes; a test that waits for it has failed.
+/// Maximum wait, far above what any step takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a test needs around its keepers. Whatever of it still runs at its end is killed.
+/// The temporary folder of a test's keepers. Kills their remaining processes when it is dropped.
 pub struct Setting {
     folder: TempDir,
 }
@@ -41,12 +41,12 @@ impl Setting {
         entries.map(|entry| entry.path()).collect()
     }
 
-    /// Returns the variable that marks the processes of this test, as `/proc/<pid>/environ` shows it.
+    /// Returns the environment variable that marks the processes of this test.
     pub fn variable(&self) -> (String, String) {
         (TEST_VARIABLE.to_owned(), self.folder.path().display().to_string())
     }
 
-    /// Returns an order for a shell script; PATH is the test's own.
+    /// Returns an order for a shell script, with the PATH of the test.
     pub fn order(&self, script: &str) -> KeepOrder {
         let path = std::env::var("PATH").expect("a PATH");
         KeepOrder {
@@ -59,7 +59,7 @@ impl Setting {
         }
     }
 
-    /// Returns the pids of this test's living processes whose program has the name.
+    /// Returns the pids of this test's running processes with this program name.
     pub fn running(&self, name: &str) -> Vec<u32> {
         let all = self.all_running().into_iter();
         all.filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name))
@@ -103,7 +103,7 @@ pub fn send(pid: u32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid as i32), signal);
 }
 
-/// Returns what `look` finds, as soon as it does.
+/// Repeats `look` until it returns a value.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Monotonic::now();
     loop {
@@ -118,10 +118,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Returns the example that is keeper and server.
-///
-/// # Panics
-/// When it is not there, with the command that builds it.
+/// Returns the path of the example that is keeper and server.
 pub fn program() -> PathBuf {
     let own = std::env::current_exe().expect("this program's path");
     let program = own.ancestors().nth(2).expect("a folder above").join("examples/keep");
@@ -143,7 +140,7 @@ fn next_byte(source: &mut (impl Read + AsFd)) -> Option<u8> {
     (source.read(&mut byte).expect("a pipe") == 1).then_some(byte[0])
 }
 
-/// Returns the next line with its end, or what there is of it; nothing at the end.
+/// Returns the next line with its line break, or the rest of the input.
 fn next_line(source: &mut (impl Read + AsFd)) -> Vec<u8> {
     let mut line = Vec::new();
     while !line.ends_with(b"\n") {
@@ -161,7 +158,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts a keeper and gives it the order.
+    /// Starts a keeper and sends it the order.
     pub fn start(order: &KeepOrder) -> Self {
         let mut keeper = Self::without_order();
         let line = serde_json::to_string(order).expect("an order");
@@ -195,13 +192,13 @@ impl Keeper {
         self.child.id()
     }
 
-    /// Returns the next event; `None` when the keeper has no more to say.
+    /// Returns the next event; `None` when there are no more.
     pub fn event(&mut self) -> Option<KeepEvent> {
         let line = next_line(&mut self.events);
         (!line.is_empty()).then(|| serde_json::from_slice(&line).expect("an event"))
     }
 
-    /// Waits for the engine's start and returns its pid.
+    /// Waits for the start of the engine and returns its pid.
     pub fn started(&mut self) -> u32 {
         match self.event() {
             Some(KeepEvent::Started { pid, .. }) => pid,
@@ -209,7 +206,7 @@ impl Keeper {
         }
     }
 
-    /// Waits for the engine's end and returns its code and signal.
+    /// Waits for the end of the engine and returns its exit code and signal.
     pub fn ended(&mut self) -> (Option<i32>, Option<i32>) {
         match self.event() {
             Some(KeepEvent::Ended { code, signal }) => (code, signal),
@@ -225,7 +222,7 @@ impl Keeper {
         send(self.pid(), signal);
     }
 
-    /// Reads what the engine prints, up to a line.
+    /// Reads the engine's output up to this line.
     pub fn until_printed(&mut self, expected: &str) {
         let errors = self.child.stderr.as_mut().expect("it is piped");
         loop {
@@ -237,7 +234,7 @@ impl Keeper {
         }
     }
 
-    /// Waits for the keeper's end. Returns how it ended, and what came out on its standard error and was not yet read.
+    /// Waits for the end of the keeper. Returns its exit status and the unread rest of its standard error.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let errors = self.child.stderr.as_mut().expect("it is piped");
         let output = std::iter::from_fn(|| next_byte(errors)).collect();
@@ -245,7 +242,7 @@ impl Keeper {
         (self.child.wait().expect("it is ours"), output)
     }
 
-    /// Kills the keeper itself, and reads the rest of its events: what it started has no hold on their pipe.
+    /// Kills the keeper and reads its remaining events; the processes it started do not hold the pipe open.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
         self.child.wait().expect("it is ours");
@@ -255,14 +252,14 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        // For a test that failed; its setting kills the rest.
+        // Only after a failed test. `Setting` kills the other processes.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Tells whether the folder is a cgroup in which this user may make others.
-pub fn may_make_cgroups(folder: &Path) -> bool {
+/// Returns whether the folder is a cgroup in which this user can create others.
+pub fn can_create_cgroups(folder: &Path) -> bool {
     let within = folder.join(format!("joulemark-test-{}", std::process::id()));
     std::fs::create_dir(&within).is_ok() && {
         let may_enter = std::fs::File::options()

@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 
 use super::started::{Keeper, Setting};
 
-/// Runs an engine to its end and returns what came out on the keeper's standard error.
+/// Runs an engine to its end and returns the standard error of the keeper.
 fn output(setting: &Setting, change: impl FnOnce(&mut joulemark_keeper::KeepOrder)) -> String {
     let mut order = setting.order("");
     change(&mut order);
@@ -22,7 +22,7 @@ fn script(order: &mut joulemark_keeper::KeepOrder, text: &str) {
     order.command = ["sh", "-c", text].map(str::to_owned).to_vec();
 }
 
-/// Returns the message of an engine that does not start.
+/// Returns the message for an engine that does not start.
 fn failure(setting: &Setting, change: impl FnOnce(&mut joulemark_keeper::KeepOrder)) -> String {
     let mut order = setting.order("");
     change(&mut order);
@@ -37,14 +37,14 @@ fn failure(setting: &Setting, change: impl FnOnce(&mut joulemark_keeper::KeepOrd
 }
 
 #[test]
-fn what_the_engine_prints_comes_out_on_the_keepers_standard_error() {
+fn the_engine_writes_to_the_keepers_standard_error() {
     let setting = Setting::new();
     let output = output(&setting, |order| script(order, "echo out; echo err >&2; cat"));
     assert_eq!(output, "out\nerr\n", "and its input is empty");
 }
 
 #[test]
-fn the_environment_is_what_was_ordered_and_the_mark() {
+fn the_environment_is_the_ordered_one_and_the_mark() {
     let setting = Setting::new();
     let output = output(&setting, |order| {
         order.command = vec!["env".to_owned()];
@@ -60,7 +60,7 @@ fn the_environment_is_what_was_ordered_and_the_mark() {
 }
 
 #[test]
-fn arguments_are_handed_over_as_they_are() {
+fn arguments_are_passed_on_unchanged() {
     let setting = Setting::new();
     let output = output(&setting, |order| {
         order.command = ["printf", "%s|", "a b", "$HOME", ";ls", ""].map(str::to_owned).to_vec();
@@ -97,7 +97,7 @@ fn the_engine_leads_a_session_and_runs_on_its_cpus_without_the_event_pipe() {
 }
 
 #[test]
-fn a_program_that_cannot_be_started_is_named_with_what_mends_it() {
+fn a_program_that_cannot_be_started_is_named_with_a_remedy() {
     let setting = Setting::new();
     let command = |program: &str| {
         let command = vec![program.to_owned()];
@@ -120,19 +120,19 @@ fn a_program_that_cannot_be_started_is_named_with_what_mends_it() {
 }
 
 #[test]
-fn orders_that_cannot_be_followed_are_refused_before_anything_starts() {
+fn impossible_orders_are_rejected_before_anything_starts() {
     let setting = Setting::new();
     let message = failure(&setting, |order| order.cpus = vec![1023]);
     assert!(message.contains("cannot run on CPUs [1023]"), "{message}");
     let message = failure(&setting, |order| order.record_dir = "/dev/null".into());
     assert!(
-        message.contains("cannot keep a record of the engine in /dev/null"),
+        message.contains("cannot write the record of the engine in /dev/null"),
         "{message}"
     );
 }
 
 #[test]
-fn a_keeper_that_gets_no_order_ends_with_its_input() {
+fn a_keeper_without_an_order_ends_with_its_input() {
     let mut keeper = Keeper::without_order();
     keeper.close_orders();
     assert_eq!(keeper.event(), None);
@@ -140,7 +140,7 @@ fn a_keeper_that_gets_no_order_ends_with_its_input() {
 }
 
 #[test]
-fn a_keeper_of_another_parent_refuses_to_start() {
+fn a_keeper_with_another_parent_does_not_start() {
     let started = std::process::Command::new(super::started::program())
         .args(["keep", "1"])
         .output()

@@ -2,7 +2,7 @@ use super::super::Store;
 use super::fixtures::{at, new_experiment};
 use joulemark_experiment::access::{Action, Actor, ApiKey, Role, Standing, StoredKey, Token};
 
-pub fn ada() -> Actor {
+pub(super) fn ada() -> Actor {
     Actor {
         name: Some("Ada '; DROP TABLE api_keys; --".to_owned()),
         key_id: Some(Token::generate().unwrap().id().clone()),
@@ -10,7 +10,7 @@ pub fn ada() -> Actor {
     }
 }
 
-pub fn new_key() -> StoredKey {
+pub(super) fn new_key() -> StoredKey {
     let token = Token::generate().unwrap();
     StoredKey {
         key: ApiKey {
@@ -26,7 +26,7 @@ pub fn new_key() -> StoredKey {
     }
 }
 
-pub async fn a_key_reads_back_whole_and_an_unknown_one_is_none(store: Store) {
+pub(super) async fn a_key_reads_back_whole_and_an_unknown_one_is_none(store: Store) {
     let stored = new_key();
     store.insert_key(&stored, &ada()).await.unwrap();
     assert_eq!(store.key(&stored.key.id).await.unwrap(), Some(stored.clone()));
@@ -34,7 +34,7 @@ pub async fn a_key_reads_back_whole_and_an_unknown_one_is_none(store: Store) {
     assert_eq!(store.key(Token::generate().unwrap().id()).await.unwrap(), None);
 }
 
-pub async fn a_key_is_revoked_once_and_for_good(store: Store) {
+pub(super) async fn revoking_a_key_again_changes_nothing(store: Store) {
     let stored = new_key();
     let id = &stored.key.id;
     store.insert_key(&stored, &ada()).await.unwrap();
@@ -57,7 +57,7 @@ pub async fn a_key_is_revoked_once_and_for_good(store: Store) {
     );
 }
 
-pub async fn a_keys_last_use_only_goes_forward(store: Store) {
+pub(super) async fn the_last_use_of_a_key_never_moves_back(store: Store) {
     let (one, other) = (new_key(), new_key());
     for key in [&one, &other] {
         store.insert_key(key, &ada()).await.unwrap();
@@ -71,7 +71,7 @@ pub async fn a_keys_last_use_only_goes_forward(store: Store) {
     }
 }
 
-pub async fn a_submission_is_written_down_with_who_did_it(store: Store) {
+pub(super) async fn a_submission_is_logged_with_its_submitter(store: Store) {
     let mut new = new_experiment(&[]);
     new.submitted_by = ada();
     store.insert(&new).await.unwrap();
@@ -92,7 +92,7 @@ pub async fn a_submission_is_written_down_with_who_did_it(store: Store) {
             &new.submitted_by.address
         )
     );
-    // Refused, because the id is taken: nothing is written down either.
+    // Refused because the id is taken; nothing is logged.
     store.insert(&new).await.unwrap_err();
     assert_eq!(store.audit_log(None, 10).await.unwrap().len(), 1);
     assert!(

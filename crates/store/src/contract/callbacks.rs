@@ -26,12 +26,12 @@ async fn queued_by(store: &Store, submitter: Option<&str>, host: &str) -> Experi
     new.id
 }
 
-async fn claim_callbacks(store: &Store, most: usize, lease: Duration) -> Vec<DueCallback> {
+async fn claim_callbacks(store: &Store, max: usize, lease: Duration) -> Vec<DueCallback> {
     let nothing = CallsUnderWay::new(usize::MAX);
-    store.claim_callbacks(&nothing, most, lease).await.unwrap()
+    store.claim_callbacks(&nothing, max, lease).await.unwrap()
 }
 
-pub async fn nobody_s_callbacks_keep_another_s_waiting(store: Store) {
+pub(super) async fn one_submitter_s_callbacks_do_not_delay_another_s(store: Store) {
     let mut under_way = CallsUnderWay::new(2);
     for _ in 0..40 {
         let id = queued_by(&store, Some("ada"), "hangs.example").await;
@@ -53,10 +53,10 @@ pub async fn nobody_s_callbacks_keep_another_s_waiting(store: Store) {
         claimed.extend(due);
     }
     let of = |submitter: &str| claimed.iter().filter(|due| due.submitter == submitter).count();
-    // Of hers to the host that is full none is taken, and one to another is.
+    // No more of Ada's callbacks go to the host whose limit is used up, but one goes to another host.
     assert_eq!((of("ada"), of("bob"), of("eve")), (2, 1, 1), "{claimed:#?}");
     assert!(claimed.iter().any(|due| due.id == of_others[0]));
-    // Once one of them has ended, the next may go.
+    // Once a call has ended, the next can begin.
     under_way.end("ada", "hangs.example");
     assert_eq!(store.claim_callbacks(&under_way, 8, LEASE).await.unwrap().len(), 1);
 }
@@ -69,11 +69,11 @@ fn failed(again_after: Option<Duration>) -> Tried {
     }
 }
 
-pub async fn who_wants_to_be_told_becomes_due_with_the_end_and_not_before(store: Store) {
+pub(super) async fn a_callback_becomes_due_when_its_experiment_ends(store: Store) {
     let (failing, waiting) = (queued_with_callback(&store).await, queued_with_callback(&store).await);
     super::fixtures::queued(&store).await;
     assert_eq!(claim(&store, failing, at(1)).await.unwrap(), Some(1));
-    // Back to the queue is no end.
+    // A return to the queue is not an end.
     assert_eq!(recover(&store, 3, at(2)).await.requeued, 1);
     assert_eq!(claim_callbacks(&store, 10, LEASE).await, []);
     let shown = store.callback(failing).await.unwrap().unwrap();
@@ -102,7 +102,7 @@ pub async fn who_wants_to_be_told_becomes_due_with_the_end_and_not_before(store:
     assert_eq!(first.delivery_id, shown.delivery_id);
 }
 
-pub async fn a_try_is_one_server_s_until_its_lease_ends(store: Store) {
+pub(super) async fn a_delivery_attempt_belongs_to_one_server_until_its_lease_ends(store: Store) {
     let mut ids = Vec::new();
     for _ in 0..20 {
         let id = queued_with_callback(&store).await;
@@ -117,20 +117,20 @@ pub async fn a_try_is_one_server_s_until_its_lease_ends(store: Store) {
     for claimer in claimers.collect::<Vec<_>>() {
         claimed.extend(claimer.await.unwrap().into_iter().map(|due| due.id));
     }
-    // Those who came at once may have left some to each other.
+    // Concurrent claims may have skipped each other's candidates.
     while let Some(due) = claim_callbacks(&store, 1, LEASE).await.pop() {
         claimed.push(due.id);
     }
     assert_eq!(claimed.len(), 20);
     assert_eq!(claimed.into_iter().collect::<HashSet<_>>(), ids.into_iter().collect());
-    // A server that dies holds one for no longer than its lease.
+    // A dead server holds an attempt until its lease ends.
     let id = queued_with_callback(&store).await;
     store.cancel(id, at(1)).await.unwrap();
     for attempt in [1, 2] {
         let due = claim_callbacks(&store, 1, Duration::ZERO).await;
         assert_eq!((due[0].id, due[0].attempt), (id, attempt));
     }
-    // The dead one's word comes too late.
+    // The result of a superseded attempt is ignored.
     let taken = Tried {
         status: Some(200),
         error: None,
@@ -140,7 +140,7 @@ pub async fn a_try_is_one_server_s_until_its_lease_ends(store: Store) {
     assert_eq!(store.callback(id).await.unwrap().unwrap().state, CallbackState::Pending);
 }
 
-pub async fn what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_time(store: Store) {
+pub(super) async fn the_result_of_a_delivery_attempt_is_stored_and_a_failed_one_repeated(store: Store) {
     let id = queued_with_callback(&store).await;
     store.cancel(id, at(1)).await.unwrap();
     assert_eq!(claim_callbacks(&store, 1, LEASE).await.len(), 1);

@@ -17,12 +17,12 @@ use joulemark_measurement::{
     ComputeMetrics, EnergyMetrics, InferenceMetrics, Machine, RankCycle, RequestMeasurement, Window,
 };
 
-/// Seconds after an arbitrary moment: the store is told the time and never asks.
-pub fn at(sec: i64) -> Timestamp {
+/// Returns a time `sec` seconds after a fixed one. The store takes the time from its caller.
+pub(super) fn at(sec: i64) -> Timestamp {
     Timestamp::from_microsecond(1_700_000_000_000_000 + sec * 1_000_000 + 123_456).unwrap()
 }
 
-pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
+pub(super) fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
     let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
     let request = ExperimentRequest {
         max_input_tokens: Some(16),
@@ -72,20 +72,20 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
     }
 }
 
-/// Queues one more experiment.
-pub async fn queued(store: &Store) -> ExperimentId {
+/// Queues an experiment and returns its id.
+pub(super) async fn queued(store: &Store) -> ExperimentId {
     let new = new_experiment(&[]);
     store.insert(&new).await.unwrap();
     new.id
 }
 
-/// Takes an experiment for a server called `one`; the attempt's number.
-pub async fn claim(store: &Store, id: ExperimentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+/// Claims an experiment for a server called `one` and returns the attempt number.
+pub(super) async fn claim(store: &Store, id: ExperimentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
     claim_for(store, id, "one", now).await
 }
 
-/// Likewise for the server `holder` of the node of the same name, for a minute.
-pub async fn claim_for(
+/// Claims an experiment for a minute for the server `holder` on the node of the same name.
+pub(super) async fn claim_for(
     store: &Store,
     id: ExperimentId,
     holder: &str,
@@ -101,28 +101,28 @@ pub async fn claim_for(
     Ok(store.claim(id, &claim, now).await?.map(|claimed| claimed.attempt))
 }
 
-/// Takes whatever runs as what a server left behind that had the database for itself.
-pub async fn recover(store: &Store, max_attempts: u32, now: Timestamp) -> Recovered {
+/// Recovers all running experiments, as a server does that has the database alone.
+pub(super) async fn recover(store: &Store, max_attempts: u32, now: Timestamp) -> Recovered {
     store.recover(Abandoned::All, "", max_attempts, now).await.unwrap()
 }
 
-/// Ids of all that wait, oldest first.
-pub async fn waiting(store: &Store) -> Vec<ExperimentId> {
+/// Returns the ids of all queued experiments, oldest first.
+pub(super) async fn waiting(store: &Store) -> Vec<ExperimentId> {
     let waiting = store.waiting(1000).await.unwrap();
     let mut ids = waiting.into_iter().map(|one| one.id).collect::<Vec<_>>();
     ids.sort();
     ids
 }
 
-/// Queues one more and takes it, attempt 1, as far as `state`.
-pub async fn running(store: &Store, state: State) -> ExperimentId {
+/// Queues an experiment, claims it as attempt 1, and advances it to `state`.
+pub(super) async fn running(store: &Store, state: State) -> ExperimentId {
     let id = queued(store).await;
     assert_eq!(claim(store, id, at(1)).await.unwrap(), Some(1));
     advance_to(store, id, state).await;
     id
 }
 
-pub async fn advance_to(store: &Store, id: ExperimentId, state: State) {
+pub(super) async fn advance_to(store: &Store, id: ExperimentId, state: State) {
     for next in [State::WarmingUp, State::Measuring, State::Aggregating] {
         if record(store, id).await.state == state {
             return;
@@ -132,11 +132,11 @@ pub async fn advance_to(store: &Store, id: ExperimentId, state: State) {
     }
 }
 
-pub async fn record(store: &Store, id: ExperimentId) -> Record {
+pub(super) async fn record(store: &Store, id: ExperimentId) -> Record {
     store.get(id).await.unwrap().expect("is stored")
 }
 
-pub fn failure() -> Failure {
+pub(super) fn failure() -> Failure {
     Failure {
         reason: FailureReason::WorkerKilled,
         message: "killed".to_owned(),
@@ -148,7 +148,7 @@ pub fn failure() -> Failure {
     }
 }
 
-pub fn rank_cycle(rank: u32, cycle: u32) -> RankCycle {
+pub(super) fn rank_cycle(rank: u32, cycle: u32) -> RankCycle {
     let start = 1000.0 * f64::from(cycle) + 0.5;
     RankCycle {
         rank,
@@ -185,7 +185,7 @@ pub fn rank_cycle(rank: u32, cycle: u32) -> RankCycle {
     }
 }
 
-pub fn report() -> Report {
+pub(super) fn report() -> Report {
     Report {
         inference: InferenceMetrics {
             output_tokens: Some(8),
@@ -259,15 +259,15 @@ pub fn report() -> Report {
 }
 
 impl Store {
-    /// Keeps a time series that was not prepared beforehand.
-    pub async fn keep_timeseries(
+    /// Prepares and stores a time series.
+    pub(super) async fn store_unprepared_timeseries(
         &self,
         id: ExperimentId,
         attempt: u32,
         timeseries: &Timeseries,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.keep_timeseries_with((id, attempt), &PreparedTimeseries::new(timeseries)?, now)
+        self.store_timeseries((id, attempt), &PreparedTimeseries::new(timeseries)?, now)
             .await
     }
 }

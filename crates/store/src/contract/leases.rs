@@ -12,8 +12,8 @@ const NONE: Recovered = Recovered {
 };
 const ONE_REQUEUED: Recovered = Recovered { requeued: 1, ..NONE };
 
-/// A claim whose lease is over before it is looked at again.
-async fn claimed_for_no_time(store: &Store, holder: &str) -> joulemark_experiment::ExperimentId {
+/// Returns an experiment claimed with a lease that has expired.
+async fn claimed_with_expired_lease(store: &Store, holder: &str) -> joulemark_experiment::ExperimentId {
     let id = queued(store).await;
     let claim = Claim {
         holder,
@@ -23,7 +23,7 @@ async fn claimed_for_no_time(store: &Store, holder: &str) -> joulemark_experimen
         lease: Duration::ZERO,
     };
     assert!(store.claim(id, &claim, at(1)).await.unwrap().is_some());
-    // The clock of SQLite's view moves by the millisecond.
+    // SQLite's clock has a resolution of one millisecond.
     tokio::time::sleep(Duration::from_millis(5)).await;
     id
 }
@@ -32,7 +32,7 @@ async fn expired(store: &Store, asker: &str) -> Recovered {
     store.recover(Abandoned::Expired, asker, 3, at(9)).await.unwrap()
 }
 
-pub async fn a_claim_says_who_has_it_and_what_it_was_given(store: Store) {
+pub(super) async fn a_claim_records_its_node_and_gpus(store: Store) {
     let id = queued(&store).await;
     let gpus = ["GPU-x".to_owned(), "GPU-y".to_owned()];
     let claim = Claim {
@@ -60,7 +60,7 @@ pub async fn a_claim_says_who_has_it_and_what_it_was_given(store: Store) {
     assert_eq!(store.running_by_node().await.unwrap(), []);
 }
 
-pub async fn what_is_held_is_known_with_the_wish_to_cancel_it(store: Store) {
+pub(super) async fn held_experiments_are_listed_with_requested_cancellations(store: Store) {
     let (one, other) = (queued(&store).await, queued(&store).await);
     claim_for(&store, one, "me", at(1)).await.unwrap();
     claim_for(&store, other, "somebody", at(1)).await.unwrap();
@@ -76,15 +76,19 @@ pub async fn what_is_held_is_known_with_the_wish_to_cancel_it(store: Store) {
     assert_eq!(store.held("me").await.unwrap(), []);
 }
 
-pub async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_can_do_nothing(store: Store) {
-    let id = claimed_for_no_time(&store, "dead").await;
+pub(super) async fn an_expired_lease_is_taken_over_and_its_old_holder_can_write_nothing(store: Store) {
+    let id = claimed_with_expired_lease(&store, "dead").await;
     let living = queued(&store).await;
     claim_for(&store, living, "living", at(1)).await.unwrap();
-    assert_eq!(expired(&store, "dead").await, NONE, "nobody takes over his own");
+    assert_eq!(
+        expired(&store, "dead").await,
+        NONE,
+        "a server does not recover its own experiments"
+    );
     assert_eq!(expired(&store, "living").await, ONE_REQUEUED);
     assert_eq!(record(&store, living).await.state, State::Starting);
     assert_eq!(claim_for(&store, id, "living", at(10)).await.unwrap(), Some(2));
-    // The dead comes back.
+    // The server with the expired lease comes back.
     assert_eq!(store.held("dead").await.unwrap(), []);
     let late = store.advance(id, 1, State::WarmingUp, at(11)).await;
     assert!(late.as_ref().is_err_and(super::super::StoreError::is_lost), "{late:?}");
@@ -94,7 +98,7 @@ pub async fn a_lease_that_ran_out_is_taken_over_and_its_old_holder_can_do_nothin
     store.complete(id, 2, &report(), &[], at(13)).await.unwrap();
 }
 
-pub async fn a_heartbeat_renews_also_a_lease_that_ran_out_but_was_not_taken(store: Store) {
+pub(super) async fn a_heartbeat_renews_an_expired_lease_that_was_not_taken(store: Store) {
     let registration = Registration {
         name: "slow",
         incarnation: "slow",
@@ -103,7 +107,7 @@ pub async fn a_heartbeat_renews_also_a_lease_that_ran_out_but_was_not_taken(stor
         lease: Duration::ZERO,
     };
     store.register(&registration).await.unwrap();
-    let id = claimed_for_no_time(&store, "slow").await;
+    let id = claimed_with_expired_lease(&store, "slow").await;
     let held = store
         .beat("slow", "slow", &capabilities(), Duration::from_secs(60))
         .await
@@ -119,7 +123,7 @@ pub async fn a_heartbeat_renews_also_a_lease_that_ran_out_but_was_not_taken(stor
     assert_eq!(record(&store, id).await.state, State::Starting);
 }
 
-pub async fn an_earlier_life_of_a_node_is_taken_over_at_once_and_nobody_else_s(store: Store) {
+pub(super) async fn only_experiments_of_the_node_s_earlier_incarnation_are_recovered(store: Store) {
     let (mine, other) = (queued(&store).await, queued(&store).await);
     claim_for(&store, mine, "box", at(1)).await.unwrap();
     claim_for(&store, other, "rack", at(1)).await.unwrap();
@@ -132,7 +136,7 @@ pub async fn an_earlier_life_of_a_node_is_taken_over_at_once_and_nobody_else_s(s
     assert_eq!(record(&store, other).await.state, State::Starting);
 }
 
-pub async fn an_orderly_stop_is_no_interruption(store: Store) {
+pub(super) async fn a_graceful_shutdown_uses_up_no_attempt(store: Store) {
     let id = queued(&store).await;
     for attempt in 1..=5 {
         assert_eq!(claim(&store, id, at(1)).await.unwrap(), Some(attempt));
@@ -143,7 +147,7 @@ pub async fn an_orderly_stop_is_no_interruption(store: Store) {
     assert_eq!(record(&store, id).await.state, State::Queued);
 }
 
-pub async fn what_is_held_and_not_run_is_given_back(store: Store) {
+pub(super) async fn an_experiment_that_is_held_but_not_run_is_given_back(store: Store) {
     let id = running(&store, State::Measuring).await;
     store.abandon(id, 2, 3, at(5)).await.unwrap();
     assert_eq!(record(&store, id).await.state, State::Measuring, "another attempt's");
@@ -156,7 +160,7 @@ pub async fn what_is_held_and_not_run_is_given_back(store: Store) {
     assert_eq!(
         record(&store, id).await.state,
         State::Queued,
-        "a lost answer is nobody's failure"
+        "a lost answer uses up no attempt"
     );
     assert_eq!(claim(&store, id, at(9)).await.unwrap(), Some(3));
     store.use_up_attempt(id).await.unwrap();
@@ -168,9 +172,9 @@ pub async fn what_is_held_and_not_run_is_given_back(store: Store) {
     );
 }
 
-pub async fn many_who_take_over_at_once_take_over_each_experiment_once(store: Store) {
+pub(super) async fn concurrent_recoveries_recover_each_experiment_once(store: Store) {
     for _ in 0..10 {
-        claimed_for_no_time(&store, "dead").await;
+        claimed_with_expired_lease(&store, "dead").await;
     }
     let servers = (0..4).map(|server| {
         let store = store.clone();
@@ -180,7 +184,7 @@ pub async fn many_who_take_over_at_once_take_over_each_experiment_once(store: St
     for server in servers.collect::<Vec<_>>() {
         requeued += server.await.unwrap();
     }
-    // A row that another one is just moving is passed over and seen the next time.
+    // A row locked by another recovery is skipped, and found by the next.
     requeued += expired(&store, "last").await.requeued;
     assert_eq!(requeued, 10);
     assert_eq!(waiting(&store).await.len(), 10);

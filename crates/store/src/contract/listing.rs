@@ -7,7 +7,7 @@ async fn ids(store: &Store, query: ListQuery) -> Vec<ExperimentId> {
     listed.records.iter().map(|record| record.id).collect()
 }
 
-pub async fn pages_go_from_the_newest_to_the_oldest_without_gaps(store: Store) {
+pub(super) async fn pages_go_from_the_newest_to_the_oldest_without_gaps(store: Store) {
     let mut inserted = Vec::new();
     for _ in 0..5 {
         inserted.push(queued(&store).await);
@@ -26,7 +26,7 @@ pub async fn pages_go_from_the_newest_to_the_oldest_without_gaps(store: Store) {
         .await;
         let Some(last) = page.last() else { break };
         before = Some(*last);
-        // What comes in meanwhile is newer than the cursor and does not move the pages.
+        // An experiment submitted meanwhile is newer than the cursor and does not shift the pages.
         queued(&store).await;
         listed.extend(page);
     }
@@ -34,7 +34,7 @@ pub async fn pages_go_from_the_newest_to_the_oldest_without_gaps(store: Store) {
     assert_eq!(listed, inserted);
 }
 
-pub async fn state_and_label_narrow_a_list_each_and_together(store: Store) {
+pub(super) async fn state_and_labels_filter_a_list(store: Store) {
     let mut labelled = Vec::new();
     for labels in [
         &[("team", "a"), ("run", "1")][..],
@@ -99,7 +99,7 @@ pub async fn state_and_label_narrow_a_list_each_and_together(store: Store) {
     assert_eq!(ids(&store, older).await, [labelled[0]]);
 }
 
-pub async fn model_and_time_narrow_a_list(store: Store) {
+pub(super) async fn model_and_age_filter_a_list(store: Store) {
     let mut inserted = Vec::new();
     for model_name in ["a.gguf", "b.gguf", "a.gguf"] {
         let mut new = new_experiment(&[("team", "a")]);
@@ -139,7 +139,7 @@ pub async fn model_and_time_narrow_a_list(store: Store) {
     assert_eq!(ids(&store, all_models).await, [inserted[1]]);
 }
 
-pub async fn the_engine_narrows_a_list_in_every_order(store: Store) {
+pub(super) async fn the_engine_filters_a_list_in_every_order(store: Store) {
     let mut inserted = Vec::new();
     for (sec, engine) in [(1, "mistral"), (2, "llama-server"), (3, "mistral"), (4, "vllm")] {
         let mut new = new_experiment(&[("engine", "vllm")]);
@@ -171,7 +171,7 @@ pub async fn the_engine_narrows_a_list_in_every_order(store: Store) {
     assert_eq!(ids(&store, of_another_model).await, []);
 }
 
-pub async fn a_page_is_bounded_in_number_and_in_bytes(store: Store) {
+pub(super) async fn a_page_is_bounded_in_number_and_in_bytes(store: Store) {
     for _ in 0..3 {
         queued(&store).await;
     }
@@ -193,7 +193,7 @@ pub async fn a_page_is_bounded_in_number_and_in_bytes(store: Store) {
     }
 }
 
-pub async fn every_state_is_counted(store: Store) {
+pub(super) async fn every_state_is_counted(store: Store) {
     queued(&store).await;
     queued(&store).await;
     running(&store, State::Measuring).await;

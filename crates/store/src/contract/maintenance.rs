@@ -5,7 +5,10 @@ use joulemark_experiment::{ExperimentId, State};
 
 async fn completed(store: &Store) -> ExperimentId {
     let id = running(store, State::Aggregating).await;
-    store.keep_timeseries(id, 1, &timeseries(200.5), at(9)).await.unwrap();
+    store
+        .store_unprepared_timeseries(id, 1, &timeseries(200.5), at(9))
+        .await
+        .unwrap();
     store
         .complete(id, 1, &report(), &[rank_cycle(0, 0)], at(9))
         .await
@@ -13,7 +16,7 @@ async fn completed(store: &Store) -> ExperimentId {
     id
 }
 
-pub async fn what_is_stored_is_counted_and_found_good(store: Store) {
+pub(super) async fn stored_data_is_counted_and_passes_the_check(store: Store) {
     queued(&store).await;
     completed(&store).await;
     store.require_present_schema().await.unwrap();
@@ -39,7 +42,7 @@ pub async fn what_is_stored_is_counted_and_found_good(store: Store) {
     store.vacuum().await.unwrap();
 }
 
-pub async fn what_cannot_be_read_or_does_not_belong_together_is_named(store: Store) {
+pub(super) async fn unreadable_or_inconsistent_data_is_named(store: Store) {
     let spoilt = [(); 5];
     let mut ids = Vec::new();
     for () in spoilt {
@@ -70,7 +73,7 @@ pub async fn what_cannot_be_read_or_does_not_belong_together_is_named(store: Sto
         "the spec of experiment",
         "the report of experiment",
         "is completed and has no results",
-        "has results and is not completed",
+        "has results and is neither completed nor cancelled",
         "a block of requests/0/0",
     ]) {
         let of_it = problems

@@ -3,7 +3,7 @@ use super::fixtures::{advance_to, at, claim, failure, queued, record, report, ru
 use super::results::rank_cycles;
 use joulemark_experiment::{ExperimentId, State};
 
-pub async fn an_experiment_goes_the_whole_way_with_its_times(store: Store) {
+pub(super) async fn an_experiment_passes_through_every_state_with_its_times(store: Store) {
     let id = queued(&store).await;
     assert_eq!(claim(&store, id, at(10)).await.unwrap(), Some(1));
     for (sec, state) in [(11, State::WarmingUp), (12, State::Measuring), (13, State::Aggregating)] {
@@ -26,7 +26,7 @@ pub async fn an_experiment_goes_the_whole_way_with_its_times(store: Store) {
     );
 }
 
-pub async fn a_move_that_does_not_exist_is_refused_and_changes_nothing(store: Store) {
+pub(super) async fn an_illegal_transition_is_refused_and_changes_nothing(store: Store) {
     let id = running(&store, State::Measuring).await;
     let before = record(&store, id).await;
     for to in [
@@ -43,7 +43,7 @@ pub async fn a_move_that_does_not_exist_is_refused_and_changes_nothing(store: St
     assert_eq!(store.report(id).await.unwrap(), None);
 }
 
-pub async fn a_run_that_the_database_lost_sight_of_may_still_complete(store: Store) {
+pub(super) async fn a_run_whose_transitions_were_not_stored_can_complete(store: Store) {
     for state in [State::Starting, State::WarmingUp, State::Measuring] {
         let id = running(&store, state).await;
         store.complete(id, 1, &report(), &[], at(5)).await.unwrap();
@@ -66,7 +66,7 @@ async fn assert_lost(store: &Store, id: ExperimentId, attempt: u32) {
     assert_eq!(record(store, id).await, before);
 }
 
-pub async fn a_lost_attempt_can_do_nothing(store: Store) {
+pub(super) async fn a_lost_attempt_can_do_nothing(store: Store) {
     let id = running(&store, State::Measuring).await;
     store.advance(id, 1, State::Queued, at(3)).await.unwrap();
     assert_eq!(record(&store, id).await.started_at, None);
@@ -79,7 +79,7 @@ pub async fn a_lost_attempt_can_do_nothing(store: Store) {
     assert_lost(&store, id, 1).await;
 }
 
-pub async fn a_failure_is_kept_with_its_reason(store: Store) {
+pub(super) async fn a_failure_is_kept_with_its_reason(store: Store) {
     let id = running(&store, State::WarmingUp).await;
     store.fail(id, 1, &failure(), at(3)).await.unwrap();
     let failed = record(&store, id).await;
@@ -87,7 +87,7 @@ pub async fn a_failure_is_kept_with_its_reason(store: Store) {
     assert_eq!(failed.failure, Some(failure()));
 }
 
-pub async fn a_repeated_move_finds_its_work_done(store: Store) {
+pub(super) async fn a_repeated_transition_changes_nothing(store: Store) {
     let id = running(&store, State::Measuring).await;
     store.advance(id, 1, State::Measuring, at(9)).await.unwrap();
     assert_eq!(record(&store, id).await.updated_at, at(2), "nothing is written");
@@ -96,7 +96,7 @@ pub async fn a_repeated_move_finds_its_work_done(store: Store) {
     assert_eq!(record(&store, id).await.finished_at, Some(at(3)));
 }
 
-pub async fn one_that_waits_is_cancelled_at_once(store: Store) {
+pub(super) async fn a_queued_experiment_is_cancelled_at_once(store: Store) {
     let id = queued(&store).await;
     assert_eq!(store.cancel(id, at(1)).await.unwrap(), CancelOutcome::Cancelled);
     let cancelled = record(&store, id).await;
@@ -111,7 +111,7 @@ pub async fn one_that_waits_is_cancelled_at_once(store: Store) {
     );
 }
 
-pub async fn one_that_runs_is_cancelled_by_whoever_runs_it(store: Store) {
+pub(super) async fn a_running_experiment_is_cancelled_by_its_server(store: Store) {
     let id = running(&store, State::Measuring).await;
     assert_eq!(store.cancel(id, at(3)).await.unwrap(), CancelOutcome::Running);
     assert_eq!(store.cancel(id, at(3)).await.unwrap(), CancelOutcome::Running);
@@ -133,7 +133,7 @@ pub async fn one_that_runs_is_cancelled_by_whoever_runs_it(store: Store) {
     );
 }
 
-pub async fn an_unknown_experiment_is_said_to_be_unknown(store: Store) {
+pub(super) async fn an_unknown_experiment_is_reported_as_unknown(store: Store) {
     let id = ExperimentId::generate();
     assert_eq!(store.get(id).await.unwrap(), None);
     assert_eq!(claim(&store, id, at(1)).await.unwrap(), None);

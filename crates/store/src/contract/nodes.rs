@@ -6,7 +6,7 @@ use joulemark_experiment::{Capabilities, Gpu, Host, Model, OfferedEngine, Offere
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub fn capabilities() -> Capabilities {
+pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         hostname: "host-1".to_owned(),
         version: "0.1.0".to_owned(),
@@ -74,7 +74,7 @@ async fn live(store: &Store) -> Vec<(String, bool)> {
     nodes.into_iter().map(|node| (node.name, node.is_live)).collect()
 }
 
-pub async fn a_node_is_listed_with_what_it_has_and_lives_by_its_heartbeat(store: Store) {
+pub(super) async fn a_node_is_listed_with_its_capabilities_and_kept_live_by_heartbeats(store: Store) {
     assert_eq!(store.nodes().await.unwrap(), []);
     assert_eq!(
         register(&store, "b", "b1", "seat b", Duration::ZERO).await,
@@ -99,7 +99,7 @@ pub async fn a_node_is_listed_with_what_it_has_and_lives_by_its_heartbeat(store:
     assert_eq!(store.beat("unknown", "b1", &more, MINUTE).await.unwrap(), None);
 }
 
-pub async fn a_name_is_one_live_server_s_own(store: Store) {
+pub(super) async fn a_name_belongs_to_one_live_server(store: Store) {
     register(&store, "box", "first", "seat", MINUTE).await;
     let taken = register(&store, "box", "stranger", "other seat", MINUTE).await;
     assert!(
@@ -111,7 +111,7 @@ pub async fn a_name_is_one_live_server_s_own(store: Store) {
         Registered::Done,
         "its own"
     );
-    // Whoever has the same seat knows that the one before is dead.
+    // The same seat shows that the predecessor is dead.
     assert_eq!(
         register(&store, "box", "second", "seat", Duration::ZERO).await,
         Registered::Done
@@ -119,11 +119,11 @@ pub async fn a_name_is_one_live_server_s_own(store: Store) {
     assert_eq!(store.beat("box", "first", &capabilities(), MINUTE).await.unwrap(), None);
     tokio::time::sleep(Duration::from_millis(5)).await;
     let after = register(&store, "box", "stranger", "other seat", MINUTE).await;
-    assert_eq!(after, Registered::Done, "nobody has heard of it");
+    assert_eq!(after, Registered::Done, "its lease has expired");
     assert_eq!(store.nodes().await.unwrap()[0].incarnation, "stranger");
 }
 
-pub async fn a_node_that_stops_in_order_is_listed_no_more(store: Store) {
+pub(super) async fn a_node_that_shuts_down_is_removed_from_the_list(store: Store) {
     register(&store, "a", "a1", "seat a", MINUTE).await;
     register(&store, "b", "b1", "seat b", MINUTE).await;
     register(&store, "c", "c1", "seat c", Duration::ZERO).await;
@@ -134,7 +134,7 @@ pub async fn a_node_that_stops_in_order_is_listed_no_more(store: Store) {
     assert_eq!(live(&store).await, [("b".to_owned(), true)]);
 }
 
-pub async fn a_server_that_knows_of_no_engines_offers_what_it_has_built_in(store: Store) {
+pub(super) async fn a_server_of_a_version_without_engines_offers_the_built_in_one(store: Store) {
     let text = "INSERT INTO nodes (name, incarnation, seat, offer, registered_at_us, heartbeat_at_us, alive_until_us) \
                 VALUES ('old', 'o1', 'seat', $1, 0, 0, 0)";
     let capabilities = crate::record::to_json(&capabilities()).unwrap();

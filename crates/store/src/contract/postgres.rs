@@ -1,4 +1,4 @@
-//! The contract on a PostgreSQL cluster of its own: a folder and a socket, no port, gone with the test.
+//! The contract on a PostgreSQL cluster of the test's own: a temporary folder and a Unix socket, no port.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::super::{Store, StoreError};
 use super::fixtures::{at, claim, queued};
 
 #[tokio::test]
-async fn postgres_keeps_the_whole_contract() {
+async fn postgres_fulfils_the_contract() {
     let cluster = PostgresCluster::start();
     let administration = Store::open(&cluster.url()).await.unwrap();
     let number = AtomicU32::new(0);
@@ -21,28 +21,28 @@ async fn postgres_keeps_the_whole_contract() {
         Store::open(&cluster.url_of(&database)).await.unwrap()
     };
     super::all(&fresh).await;
-    a_database_of_the_previous_release_is_brought_up_to_date(&cluster, &administration).await;
+    a_database_of_an_early_release_is_migrated(&cluster, &administration).await;
     let (one, other) = (fresh().await, number.load(Ordering::Relaxed) - 1);
     let other = Store::open(&cluster.url_of(&format!("contract_{other}")))
         .await
         .unwrap();
-    super::quotas::two_servers_pass_no_limit_together(one, other).await;
+    super::quotas::two_servers_together_do_not_exceed_a_limit(one, other).await;
     a_newer_schema_is_refused(&cluster.url_of("contract_0")).await;
-    a_write_that_is_given_up_leaves_no_transaction_open(&cluster.url_of("contract_2")).await;
-    a_read_that_nobody_waits_for_ends_and_so_does_one_that_takes_too_long(&cluster.url_of("contract_3")).await;
+    a_dropped_write_leaves_no_transaction_open(&cluster.url_of("contract_2")).await;
+    abandoned_and_slow_reads_are_cancelled(&cluster.url_of("contract_3")).await;
     an_outage_can_be_retried(cluster).await;
 }
 
-async fn a_read_that_nobody_waits_for_ends_and_so_does_one_that_takes_too_long(url: &str) {
+async fn abandoned_and_slow_reads_are_cancelled(url: &str) {
     let sleep = "SELECT CAST(pg_sleep(600) AS TEXT) AS slept";
     let store = Store::open(url).await.unwrap();
     let sleeping = async |store: &Store| {
         let text = "SELECT COUNT(*) AS sleeping FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1";
         let query = sqlx::query(text).bind("SELECT CAST(pg_sleep(600)%");
-        let row = query.fetch_one(&store.own).await.unwrap();
+        let row = query.fetch_one(&store.internal).await.unwrap();
         row.get::<i64, _>("sleeping")
     };
-    // More than there are connections: who asks and leaves again and again keeps nobody's.
+    // More reads than there are connections: an abandoned read must not keep its connection.
     for _ in 0..20 {
         let asking = store.read_long(move |connection| {
             Box::pin(async move { Ok(sqlx::query(sleep).fetch_all(connection).await?.len()) })
@@ -61,13 +61,13 @@ async fn a_read_that_nobody_waits_for_ends_and_so_does_one_that_takes_too_long(u
     let ended = sqlx::query(sleep).execute(&store.reads).await.unwrap_err();
     let ended = StoreError::from(ended);
     assert!(ended.is_statement_timeout() && ended.is_retryable(), "{ended:?}");
-    let own = sqlx::query("SELECT CAST(pg_sleep(0.3) AS TEXT) AS slept");
-    own.fetch_all(&store.own)
+    let slow = sqlx::query("SELECT CAST(pg_sleep(0.3) AS TEXT) AS slept");
+    slow.fetch_all(&store.internal)
         .await
         .expect("the server's own may take longer");
 }
 
-async fn a_database_of_the_previous_release_is_brought_up_to_date(cluster: &PostgresCluster, administration: &Store) {
+async fn a_database_of_an_early_release_is_migrated(cluster: &PostgresCluster, administration: &Store) {
     sqlx::query("CREATE DATABASE previous TEMPLATE template0")
         .execute(&administration.writes)
         .await
@@ -81,7 +81,7 @@ async fn a_database_of_the_previous_release_is_brought_up_to_date(cluster: &Post
     connection.close().await.unwrap();
     let store = Store::open_as_it_is(&url).await.unwrap();
     assert_eq!(store.schema_version().await.unwrap(), 2);
-    super::upgrading::everything_is_there_and_all_that_is_new_works_on_it(Store::open(&url).await.unwrap()).await;
+    super::upgrading::an_upgraded_database_is_complete_and_usable(Store::open(&url).await.unwrap()).await;
 }
 
 async fn a_newer_schema_is_refused(url: &str) {
@@ -110,11 +110,11 @@ async fn an_outage_can_be_retried(cluster: PostgresCluster) {
     assert!(unwritable.is_retryable(), "{unwritable:?}");
 }
 
-/// A client that hangs up, or a run that is ended, may give up a write at any moment of it.
-async fn a_write_that_is_given_up_leaves_no_transaction_open(url: &str) {
+/// Drops a write at each of its await points, as happens when a client disconnects or a run is aborted.
+async fn a_dropped_write_leaves_no_transaction_open(url: &str) {
     let (store, watching) = (Store::open(url).await.unwrap(), Store::open(url).await.unwrap());
     let id = queued(&store).await;
-    // Each time it is polled, one more answer of the database is there to be taken.
+    // Each poll takes one more answer of the database.
     for polls in 1..20 {
         let mut writing = Box::pin(claim(&store, id, at(1)));
         let mut is_done = false;
@@ -123,7 +123,7 @@ async fn a_write_that_is_given_up_leaves_no_transaction_open(url: &str) {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
         drop(writing);
-        assert_none_is_in_a_transaction(&watching, polls).await;
+        assert_no_open_transaction(&watching, polls).await;
         if is_done {
             assert!(polls > 1, "it was given up at least once");
             return;
@@ -132,10 +132,10 @@ async fn a_write_that_is_given_up_leaves_no_transaction_open(url: &str) {
     panic!("it was never done");
 }
 
-async fn assert_none_is_in_a_transaction(store: &Store, polls: u32) {
+async fn assert_no_open_transaction(store: &Store, polls: u32) {
     let text = "SELECT COUNT(*) AS connections FROM pg_stat_activity \
                 WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
-    // What was begun for nobody is rolled back a moment later.
+    // A transaction whose caller is gone is rolled back shortly after.
     for _ in 0..40 {
         let row = sqlx::query(text).fetch_one(&store.reads).await.unwrap();
         if row.get::<i64, _>("connections") == 0 {

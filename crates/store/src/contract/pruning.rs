@@ -6,7 +6,7 @@ use joulemark_experiment::access::{Action, Actor, AuditEntry};
 use joulemark_experiment::{DatasetPrompts, ExperimentId, Prompts, State};
 use joulemark_measurement::clock;
 
-/// Failed at a time.
+/// Returns an experiment that failed at second `sec`.
 async fn failed(store: &Store, sec: i64) -> ExperimentId {
     let id = queued(store).await;
     assert_eq!(claim(store, id, at(1)).await.unwrap(), Some(1));
@@ -14,14 +14,14 @@ async fn failed(store: &Store, sec: i64) -> ExperimentId {
     id
 }
 
-pub async fn prompts_of_what_is_finished_go_and_their_number_and_hash_stay(store: Store) {
+pub(super) async fn prompts_of_finished_experiments_are_dropped_but_not_their_number_and_hash(store: Store) {
     let (old, young) = (failed(&store, 10).await, failed(&store, 20).await);
     let waits = queued(&store).await;
     let before = record(&store, old).await;
     assert_eq!(store.drop_prompts(at(20), at(30)).await.unwrap(), 1);
     let after = record(&store, old).await;
     let dropped = after.dropped_prompts.clone().unwrap();
-    // Of `["héllo \u0000 🦀","two"]`, without a space after the comma.
+    // SHA-256 of `["héllo \u0000 🦀","two"]`, without a space after the comma.
     let sha256 = "77ce6eae153a9e98471e07414f2989f83b28f0f9d9f6f8d9637ed520e18ce53b";
     assert_eq!(
         (dropped.count, dropped.sha256.as_deref(), dropped.dropped_at),
@@ -30,9 +30,9 @@ pub async fn prompts_of_what_is_finished_go_and_their_number_and_hash_stay(store
     let mut expected = before.clone();
     let prompts = std::mem::replace(&mut expected.spec.prompts, Prompts::Texts(Vec::new()));
     expected.dropped_prompts = Some(dropped);
-    // What its worker printed may quote them.
+    // The worker's output may quote prompts.
     expected.failure = before.failure.map(|failure| failure.without_quotes());
-    // What is shown of it is another version.
+    // The shown experiment has changed, so it has a new version.
     expected.updated_at = at(30);
     assert_eq!(after, expected);
     for kept in [young, waits] {
@@ -45,7 +45,7 @@ pub async fn prompts_of_what_is_finished_go_and_their_number_and_hash_stay(store
     assert_eq!(store.problems().await.unwrap(), Vec::<String>::new());
 }
 
-pub async fn prompts_of_a_built_in_set_are_no_prompts_to_drop(store: Store) {
+pub(super) async fn prompts_of_a_built_in_dataset_are_not_dropped(store: Store) {
     let mut new = new_experiment(&[]);
     let set = DatasetPrompts {
         dataset: "short-32".to_owned(),
@@ -59,7 +59,7 @@ pub async fn prompts_of_a_built_in_set_are_no_prompts_to_drop(store: Store) {
     assert_eq!(record(&store, new.id).await, before);
 }
 
-pub async fn changes_of_state_go_but_the_last_of_each_experiment(store: Store) {
+pub(super) async fn transitions_are_dropped_except_the_last_of_each_experiment(store: Store) {
     let mut ids = Vec::new();
     for sec in [10, 10, 11, 20] {
         ids.push(failed(&store, sec).await);
@@ -77,12 +77,12 @@ pub async fn changes_of_state_go_but_the_last_of_each_experiment(store: Store) {
     }
     assert_eq!(store.transitions_of(runs, 0).await.unwrap().len(), 3);
     assert_eq!(store.newest_transition().await.unwrap(), newest);
-    // From where it stopped.
+    // Continues where the last call stopped.
     assert_eq!(store.drop_transitions(at(21)).await.unwrap(), 2);
     assert_eq!(store.problems().await.unwrap(), Vec::<String>::new());
 }
 
-pub async fn old_entries_of_the_audit_log_and_free_keys_go_in_batches(store: Store) {
+pub(super) async fn old_audit_entries_and_expired_keys_are_dropped(store: Store) {
     let now = clock::wall_now();
     let key = |index: usize| IdempotencyKey {
         key: format!("key {index}"),

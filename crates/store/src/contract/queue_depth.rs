@@ -4,7 +4,7 @@ use super::super::Store;
 use super::fixtures::{at, claim, new_experiment, queued, running};
 use joulemark_experiment::{Failure, FailureReason, State};
 
-pub async fn unfinished_experiments_are_counted_by_state_and_by_need(store: Store) {
+pub(super) async fn unfinished_experiments_are_counted_by_state_and_by_requirements(store: Store) {
     let empty = store.depth().await.unwrap();
     assert!(
         empty.waiting.is_empty() && empty.by_state.iter().all(|(_, count)| *count == 0),

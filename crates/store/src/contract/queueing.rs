@@ -4,7 +4,7 @@ use super::super::{Record, Store, StoreError};
 use super::fixtures::{at, claim, new_experiment, queued, record, waiting};
 use joulemark_experiment::State;
 
-pub async fn what_was_inserted_reads_back_whole(store: Store) {
+pub(super) async fn an_inserted_experiment_reads_back_whole(store: Store) {
     let new = new_experiment(&[("team", "a"), ("größe", "½")]);
     store.insert(&new).await.unwrap();
     let expected = Record {
@@ -27,7 +27,7 @@ pub async fn what_was_inserted_reads_back_whole(store: Store) {
     store.ping().await.unwrap();
 }
 
-pub async fn an_id_is_stored_once(store: Store) {
+pub(super) async fn an_id_is_stored_once(store: Store) {
     let new = new_experiment(&[("team", "a")]);
     store.insert(&new).await.unwrap();
     claim(&store, new.id, at(1)).await.unwrap();
@@ -43,7 +43,7 @@ pub async fn an_id_is_stored_once(store: Store) {
     );
 }
 
-pub async fn the_oldest_waits_first(store: Store) {
+pub(super) async fn the_oldest_waits_first(store: Store) {
     let mut ids = Vec::new();
     for _ in 0..4 {
         ids.push(queued(&store).await);
@@ -55,7 +55,7 @@ pub async fn the_oldest_waits_first(store: Store) {
     assert_eq!(waiting, [ids[0], ids[2]]);
 }
 
-pub async fn of_many_who_claim_one_experiment_exactly_one_gets_it(store: Store) {
+pub(super) async fn exactly_one_of_many_concurrent_claims_succeeds(store: Store) {
     let id = queued(&store).await;
     let claims = (0..16).map(|_| {
         let store = store.clone();
@@ -71,7 +71,7 @@ pub async fn of_many_who_claim_one_experiment_exactly_one_gets_it(store: Store) 
     assert_eq!((claimed.started_at, claimed.updated_at), (Some(at(1)), at(1)));
 }
 
-pub async fn many_claimers_share_a_queue_without_running_anything_twice(store: Store) {
+pub(super) async fn many_claimers_share_a_queue_without_running_anything_twice(store: Store) {
     for _ in 0..30 {
         queued(&store).await;
     }
@@ -98,7 +98,7 @@ pub async fn many_claimers_share_a_queue_without_running_anything_twice(store: S
     assert_eq!(claimed.into_iter().collect::<HashSet<_>>().len(), 30);
 }
 
-pub async fn many_submissions_at_once_are_all_stored(store: Store) {
+pub(super) async fn many_submissions_at_once_are_all_stored(store: Store) {
     let inserts = (0..40).map(|_| {
         let store = store.clone();
         tokio::spawn(async move { queued(&store).await })

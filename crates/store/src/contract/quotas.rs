@@ -25,7 +25,7 @@ fn experiment(submitter: &str) -> NewExperiment {
     }
 }
 
-/// All wait before the writer runs, so that they come to it together.
+/// Submits 60 experiments concurrently, so that the writer receives them together.
 async fn at_once(stores: &[&Store], submitter: &str, quota: Quota) -> Vec<Submitted> {
     let tries = (0..60).map(|index| {
         let (store, new) = (stores[index % stores.len()], experiment(submitter));
@@ -38,14 +38,14 @@ fn count(outcomes: &[Submitted], of: Submitted) -> usize {
     outcomes.iter().filter(|outcome| **outcome == of).count()
 }
 
-pub async fn of_many_at_once_no_more_are_let_in_than_may_wait(store: Store) {
+pub(super) async fn concurrent_submissions_do_not_exceed_the_queue_limit(store: Store) {
     let first = queued(&store).await;
     let outcomes = at_once(&[&store], "ada", TEN).await;
     assert_eq!(count(&outcomes, Submitted::Stored), 9);
     assert_eq!(count(&outcomes, Submitted::QueueFull), 51);
     assert_eq!(waiting(&store).await.len(), 10);
     assert_eq!(store.audit_log(None, 100).await.unwrap().len(), 10);
-    // What no longer waits leaves room for one.
+    // An experiment that leaves the queue makes room for one.
     assert_eq!(claim(&store, first, at(1)).await.unwrap(), Some(1));
     let outcomes = at_once(&[&store], "ada", TEN).await;
     assert_eq!(count(&outcomes, Submitted::Stored), 1);
@@ -53,7 +53,7 @@ pub async fn of_many_at_once_no_more_are_let_in_than_may_wait(store: Store) {
     assert_eq!(unlimited, Submitted::Stored);
 }
 
-pub async fn each_submitter_has_a_quota_of_what_waits_or_runs(store: Store) {
+pub(super) async fn each_submitter_has_a_quota_of_unfinished_experiments(store: Store) {
     let outcomes = at_once(&[&store], "ada '; --", THREE_EACH).await;
     assert_eq!(count(&outcomes, Submitted::Stored), 3);
     assert_eq!(count(&outcomes, Submitted::QuotaUsedUp), 57);
@@ -68,20 +68,20 @@ pub async fn each_submitter_has_a_quota_of_what_waits_or_runs(store: Store) {
         (again().await, again().await),
         (Submitted::Stored, Submitted::QuotaUsedUp)
     );
-    // Whoever has no name has no quota.
+    // A submission without an authenticated name has no quota.
     for _ in 0..5 {
         let outcome = store.submit(&new_experiment(&[]), None, THREE_EACH).await.unwrap();
         assert_eq!(outcome, Submitted::Stored);
     }
 }
 
-pub async fn whoever_finds_no_room_leaves_the_key_free(store: Store) {
+pub(super) async fn a_rejected_submission_releases_its_key(store: Store) {
     let key = |name: usize| IdempotencyKey {
         key: name.to_string(),
         body_sha256: "body".to_owned(),
         expires_at: at(60),
     };
-    // Each key comes twice; what the second of a refused pair would repeat is not there.
+    // Each key is sent twice. The second of a rejected pair is rejected as well.
     let tries = (0..60).map(|index| {
         let (store, new) = (&store, experiment("ada"));
         async move { store.submit(&new, Some(key(index / 2)), TEN).await.unwrap() }
@@ -101,12 +101,12 @@ pub async fn whoever_finds_no_room_leaves_the_key_free(store: Store) {
     assert_eq!(waiting(&store).await.len(), 10);
 }
 
-pub async fn each_submitter_stores_so_many_bytes_and_no_more_however_many_come_at_once(store: Store) {
+pub(super) async fn concurrent_submissions_do_not_exceed_the_quota_of_stored_bytes(store: Store) {
     let first = experiment("ada");
     store.insert(&first).await.unwrap();
     let each = store.stored_bytes_of("ada").await.unwrap();
-    let quota = |most: u64| Quota {
-        stored_bytes_of_submitter: Some(most),
+    let quota = |max: u64| Quota {
+        stored_bytes_of_submitter: Some(max),
         ..Quota::default()
     };
     let outcomes = at_once(&[&store], "ada", quota(5 * each)).await;
@@ -114,14 +114,14 @@ pub async fn each_submitter_stores_so_many_bytes_and_no_more_however_many_come_a
     let used_bytes = 5 * each;
     assert_eq!(count(&outcomes, Submitted::TooMuchStored { used_bytes }), 56);
     assert_eq!(store.stored_bytes_of("ada").await.unwrap(), used_bytes);
-    // A byte less than one more takes.
+    // One byte too few for another submission.
     let outcome = store
         .submit(&experiment("ada"), None, quota(6 * each - 1))
         .await
         .unwrap();
     assert_eq!(outcome, Submitted::TooMuchStored { used_bytes });
     assert_eq!(at_once(&[&store], "eve", quota(each)).await[0], Submitted::Stored);
-    // To cancel gives nothing back, but retention does.
+    // Cancellation does not reduce the usage; retention does.
     assert_eq!(waiting(&store).await.len(), 6);
     for id in waiting(&store).await {
         store.cancel(id, at(1)).await.unwrap();
@@ -132,8 +132,8 @@ pub async fn each_submitter_stores_so_many_bytes_and_no_more_however_many_come_a
     assert!(left > 0 && left < used_bytes, "{left} of {used_bytes}");
 }
 
-/// Both of one database.
-pub async fn two_servers_pass_no_limit_together(one: Store, other: Store) {
+/// Takes two stores of one database.
+pub(super) async fn two_servers_together_do_not_exceed_a_limit(one: Store, other: Store) {
     let outcomes = at_once(&[&one, &other], "ada", TEN).await;
     assert_eq!(count(&outcomes, Submitted::Stored), 10, "{outcomes:?}");
     let three = Quota {

@@ -2,7 +2,7 @@ use super::super::{Recovered, Store};
 use super::fixtures::{at, claim, queued, record, recover, report, running, waiting};
 use joulemark_experiment::{FailureReason, State};
 
-pub async fn what_ran_goes_back_to_the_queue_and_runs_again(store: Store) {
+pub(super) async fn running_experiments_return_to_the_queue_and_run_again(store: Store) {
     let mut ids = Vec::new();
     for state in [State::Starting, State::WarmingUp, State::Measuring, State::Aggregating] {
         ids.push(running(&store, state).await);
@@ -24,7 +24,7 @@ pub async fn what_ran_goes_back_to_the_queue_and_runs_again(store: Store) {
     assert_eq!(claim(&store, ids[0], at(6)).await.unwrap(), Some(2));
 }
 
-pub async fn a_server_that_is_killed_uses_up_no_attempt(store: Store) {
+pub(super) async fn a_server_that_is_killed_uses_up_no_attempt(store: Store) {
     let id = running(&store, State::Measuring).await;
     for killed in 1..=5 {
         let recovered = recover(&store, 1, at(5)).await;
@@ -33,7 +33,7 @@ pub async fn a_server_that_is_killed_uses_up_no_attempt(store: Store) {
     }
 }
 
-pub async fn what_has_used_up_its_attempts_fails_as_interrupted(store: Store) {
+pub(super) async fn an_experiment_without_attempts_left_fails_as_interrupted(store: Store) {
     let id = running(&store, State::Measuring).await;
     store.use_up_attempt(id).await.unwrap();
     assert_eq!(recover(&store, 2, at(5)).await.requeued, 1);
@@ -59,7 +59,7 @@ pub async fn what_has_used_up_its_attempts_fails_as_interrupted(store: Store) {
     assert!(failure.message.contains("starting"), "{}", failure.message);
 }
 
-pub async fn a_cancellation_outlives_the_server(store: Store) {
+pub(super) async fn a_requested_cancellation_survives_its_server(store: Store) {
     let id = running(&store, State::Measuring).await;
     store.cancel(id, at(3)).await.unwrap();
     let recovered = recover(&store, 3, at(5)).await;
@@ -74,7 +74,7 @@ pub async fn a_cancellation_outlives_the_server(store: Store) {
     assert_eq!(record(&store, id).await.state, State::Cancelled);
 }
 
-pub async fn what_waits_or_is_finished_is_left_alone(store: Store) {
+pub(super) async fn queued_and_finished_experiments_are_not_recovered(store: Store) {
     let waiting = queued(&store).await;
     let completed = running(&store, State::Aggregating).await;
     store.complete(completed, 1, &report(), &[], at(4)).await.unwrap();

@@ -24,7 +24,7 @@ async fn labels(store: &Store, id: ExperimentId) -> Value {
     json!(record(store, id).await.spec.labels)
 }
 
-/// What lists of a label find, by age and by the finish.
+/// Returns the experiments with a label as listed by age and by time of finish.
 async fn found(store: &Store, label: &str, value: &str) -> Vec<Vec<ExperimentId>> {
     let list = async |order| {
         let query = ListQuery {
@@ -42,7 +42,7 @@ async fn found(store: &Store, label: &str, value: &str) -> Vec<Vec<ExperimentId>
     ]
 }
 
-pub async fn labels_change_in_every_state_and_lists_find_them(store: Store) {
+pub(super) async fn labels_change_in_every_state_and_lists_find_them(store: Store) {
     let new = new_experiment(&[("team", "a"), ("größe", "½")]);
     let id = new.id;
     store.insert(&new).await.unwrap();
@@ -78,7 +78,7 @@ pub async fn labels_change_in_every_state_and_lists_find_them(store: Store) {
     assert_eq!(told.count(), 3);
 }
 
-pub async fn a_claim_has_the_labels_of_its_moment(store: Store) {
+pub(super) async fn a_claim_returns_the_present_labels(store: Store) {
     let new = new_experiment(&[("team", "a")]);
     store.insert(&new).await.unwrap();
     let (to_b, entry) = (changes(&json!({"team": "b"})), entry(new.id, 1));
@@ -94,11 +94,11 @@ pub async fn a_claim_has_the_labels_of_its_moment(store: Store) {
     assert_eq!(json!(claimed.record.unwrap().spec.labels), json!({"team": "b"}));
 }
 
-pub async fn each_change_of_labels_is_a_version_and_none_is_none(store: Store) {
+pub(super) async fn each_change_of_labels_makes_a_new_version(store: Store) {
     let id = running(&store, State::Aggregating).await;
     store.complete(id, 1, &report(), &[], at(9)).await.unwrap();
     let mut versions = vec![store.version(id).await.unwrap().unwrap()];
-    // Also by a clock that went back.
+    // Also when the clock has gone back.
     for (value, sec) in [("a", 9), ("b", 9), ("c", 1), ("d", 20)] {
         let changes = changes(&json!({"team": value}));
         store.relabel(id, &changes, &entry(id, sec)).await.unwrap();
@@ -112,7 +112,7 @@ pub async fn each_change_of_labels_is_a_version_and_none_is_none(store: Store) {
     assert_eq!(log.iter().filter(|line| line.action == Action::Relabel).count(), 4);
 }
 
-pub async fn more_labels_than_there_may_be_change_nothing(store: Store) {
+pub(super) async fn too_many_labels_change_nothing(store: Store) {
     let new = new_experiment(&[("team", "a")]);
     store.insert(&new).await.unwrap();
     let many: BTreeMap<_, _> = (0..64).map(|number| (format!("n{number}"), "x")).collect();
@@ -135,7 +135,7 @@ pub async fn more_labels_than_there_may_be_change_nothing(store: Store) {
     assert_eq!(outcome, Relabelled::NotFound);
 }
 
-pub async fn of_many_who_change_labels_at_once_no_change_is_lost(store: Store) {
+pub(super) async fn concurrent_changes_of_labels_are_all_applied(store: Store) {
     let new = new_experiment(&[]);
     store.insert(&new).await.unwrap();
     let each = (0..30).map(|number| {

@@ -6,12 +6,12 @@ use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::RankCycle;
 
-/// As they are read, one after the other.
-pub async fn rank_cycles(store: &Store, id: ExperimentId) -> Vec<RankCycle> {
+/// Collects the stored measurements.
+pub(super) async fn rank_cycles(store: &Store, id: ExperimentId) -> Vec<RankCycle> {
     store.rank_cycles(id).try_collect().await.unwrap()
 }
 
-pub async fn results_and_state_are_stored_together(store: Store) {
+pub(super) async fn results_and_state_are_stored_together(store: Store) {
     let id = running(&store, State::Aggregating).await;
     let measured = [rank_cycle(1, 1), rank_cycle(0, 1), rank_cycle(1, 0), rank_cycle(0, 0)];
     store.complete(id, 1, &report(), &measured, at(9)).await.unwrap();
@@ -21,7 +21,7 @@ pub async fn results_and_state_are_stored_together(store: Store) {
     assert_eq!(rank_cycles(&store, id).await, in_order);
 }
 
-pub async fn results_that_cannot_be_stored_whole_leave_nothing(store: Store) {
+pub(super) async fn results_that_cannot_be_stored_whole_leave_nothing(store: Store) {
     let id = running(&store, State::Aggregating).await;
     let twice = [rank_cycle(0, 0), rank_cycle(0, 0)];
     let refused = store.complete(id, 1, &report(), &twice, at(9)).await;
@@ -33,7 +33,7 @@ pub async fn results_that_cannot_be_stored_whole_leave_nothing(store: Store) {
     assert_eq!(rank_cycles(&store, id).await.len(), 1);
 }
 
-pub async fn a_lost_attempt_stores_no_result(store: Store) {
+pub(super) async fn a_lost_attempt_stores_no_result(store: Store) {
     let id = running(&store, State::Aggregating).await;
     recover(&store, 3, at(3)).await;
     let late = store.complete(id, 1, &report(), &[rank_cycle(0, 0)], at(4)).await;
@@ -43,7 +43,7 @@ pub async fn a_lost_attempt_stores_no_result(store: Store) {
     assert_eq!(rank_cycles(&store, id).await, []);
 }
 
-pub async fn a_repeated_completion_keeps_the_first_result(store: Store) {
+pub(super) async fn a_repeated_completion_keeps_the_first_result(store: Store) {
     let id = running(&store, State::Aggregating).await;
     store
         .complete(id, 1, &report(), &[rank_cycle(0, 0)], at(9))

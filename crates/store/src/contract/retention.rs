@@ -4,10 +4,13 @@ use super::results::rank_cycles;
 use super::timeseries::timeseries;
 use joulemark_experiment::{ExperimentId, State};
 
-/// Completed at a time, with raw data of a device and of a rank.
+/// Returns an experiment that completed at second `sec`, with raw data of a device and of a rank.
 async fn completed(store: &Store, sec: i64) -> ExperimentId {
     let id = running(store, State::Aggregating).await;
-    store.keep_timeseries(id, 1, &timeseries(200.5), at(sec)).await.unwrap();
+    store
+        .store_unprepared_timeseries(id, 1, &timeseries(200.5), at(sec))
+        .await
+        .unwrap();
     store
         .complete(id, 1, &report(), &[rank_cycle(0, 0)], at(sec))
         .await
@@ -15,7 +18,8 @@ async fn completed(store: &Store, sec: i64) -> ExperimentId {
     id
 }
 
-/// Whether an experiment's raw data is whole; if not, it is gone whole, and the results are there.
+/// Returns whether the raw data of an experiment is complete. Asserts that otherwise all of it was dropped, and that
+/// the results are there either way.
 async fn is_kept(store: &Store, id: ExperimentId) -> bool {
     let dropped = store.raw_data_dropped_at(id).await.unwrap().is_some();
     let cycles = rank_cycles(store, id).await;
@@ -30,7 +34,7 @@ async fn is_kept(store: &Store, id: ExperimentId) -> bool {
     !dropped
 }
 
-pub async fn what_is_too_old_goes_and_the_results_stay(store: Store) {
+pub(super) async fn old_raw_data_is_dropped_and_results_are_not(store: Store) {
     let (old, young) = (completed(&store, 10).await, completed(&store, 20).await);
     let bytes = store.raw_data_bytes().await.unwrap();
     assert!(bytes > 0);
@@ -52,7 +56,7 @@ pub async fn what_is_too_old_goes_and_the_results_stay(store: Store) {
     );
 }
 
-pub async fn the_oldest_go_first_until_the_rest_fits(store: Store) {
+pub(super) async fn the_oldest_raw_data_is_dropped_first(store: Store) {
     let mut ids = Vec::new();
     for sec in [12, 11, 13, 10] {
         ids.push(completed(&store, sec).await);
@@ -76,9 +80,12 @@ pub async fn the_oldest_go_first_until_the_rest_fits(store: Store) {
     }
 }
 
-pub async fn what_runs_is_left_alone(store: Store) {
+pub(super) async fn raw_data_of_running_experiments_is_not_dropped(store: Store) {
     let id = running(&store, State::Aggregating).await;
-    store.keep_timeseries(id, 1, &timeseries(1.0), at(1)).await.unwrap();
+    store
+        .store_unprepared_timeseries(id, 1, &timeseries(1.0), at(1))
+        .await
+        .unwrap();
     let all = Retention {
         not_before: Some(at(100)),
         max_bytes: Some(0),
@@ -93,7 +100,7 @@ pub async fn what_runs_is_left_alone(store: Store) {
     assert!(!is_kept(&store, id).await);
 }
 
-pub async fn without_a_bound_everything_is_kept(store: Store) {
+pub(super) async fn without_limits_nothing_is_dropped(store: Store) {
     let id = completed(&store, 0).await;
     let dropped = store
         .drop_raw_data(Retention::default(), at(1_000_000_000))

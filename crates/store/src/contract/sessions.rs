@@ -19,7 +19,7 @@ async fn signed_in(store: &Store, key: &StoredKey, sec: i64, lifetime_sec: i64) 
     session
 }
 
-pub async fn a_session_reads_back_with_its_key_as_that_is_now(store: Store) {
+pub(super) async fn a_session_reads_back_with_the_present_state_of_its_key(store: Store) {
     let key = stored_key(&store).await;
     let session = signed_in(&store, &key, 1, 50).await;
     assert_eq!(store.session(&session.id).await.unwrap(), Some(session.clone()));
@@ -30,7 +30,7 @@ pub async fn a_session_reads_back_with_its_key_as_that_is_now(store: Store) {
     assert_eq!(found.standing(at(6)), Standing::Revoked(at(5)));
 }
 
-pub async fn a_session_ends_once_and_the_log_says_who_signed_in_and_out(store: Store) {
+pub(super) async fn a_session_ends_once_and_sign_in_and_sign_out_are_logged(store: Store) {
     let key = stored_key(&store).await;
     let (one, other) = (
         signed_in(&store, &key, 1, 50).await,
@@ -54,7 +54,7 @@ pub async fn a_session_ends_once_and_the_log_says_who_signed_in_and_out(store: S
     assert_eq!((log[0].at, &log[0].name), (at(3), &ada().name));
 }
 
-pub async fn sessions_that_have_expired_are_forgotten_and_no_others(store: Store) {
+pub(super) async fn only_expired_sessions_are_deleted(store: Store) {
     let key = stored_key(&store).await;
     let (short, long) = (
         signed_in(&store, &key, 0, 10).await,
@@ -66,7 +66,7 @@ pub async fn sessions_that_have_expired_are_forgotten_and_no_others(store: Store
     assert!(store.session(&long.id).await.unwrap().is_some());
 }
 
-pub async fn a_key_has_so_many_sessions_and_the_oldest_goes_first(store: Store) {
+pub(super) async fn a_key_beyond_its_limit_of_sessions_loses_the_oldest(store: Store) {
     let (key, others) = (stored_key(&store).await, stored_key(&store).await);
     let of_other = signed_in(&store, &others, 0, 99).await;
     let oldest = signed_in(&store, &key, 0, 99).await;

@@ -3,7 +3,7 @@ use super::fixtures::{at, claim, failure, new_experiment, queued, report, runnin
 use joulemark_experiment::access::Actor;
 use joulemark_experiment::{ExperimentId, State};
 
-/// An experiment of `submitter` that failed at a second; with none it waits.
+/// Returns an experiment of `submitter` that failed at second `finished_sec`; a queued one for `None`.
 async fn stored(store: &Store, submitter: &str, labels: &[(&str, &str)], finished_sec: Option<i64>) -> ExperimentId {
     let mut new = new_experiment(labels);
     new.submitted_by = Actor {
@@ -18,7 +18,7 @@ async fn stored(store: &Store, submitter: &str, labels: &[(&str, &str)], finishe
     new.id
 }
 
-/// By pages of `limit`, each from the cursor of the one before.
+/// Lists all experiments in pages of `limit`, each from the cursor of the previous page.
 async fn walked(store: &Store, query: &ListQuery, limit: u32) -> Vec<ExperimentId> {
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
@@ -41,9 +41,9 @@ async fn walked(store: &Store, query: &ListQuery, limit: u32) -> Vec<ExperimentI
     }
 }
 
-pub async fn every_order_comes_in_pages_without_gaps_or_repeats(store: Store) {
+pub(super) async fn every_order_comes_in_pages_without_gaps_or_repeats(store: Store) {
     let mut by_finish = Vec::new();
-    // Two at one moment, among them one that was accepted last; some wait.
+    // Two finished at the same time; some are queued.
     for (index, sec) in [Some(9), None, Some(5), Some(7), Some(5), None, Some(3)]
         .into_iter()
         .enumerate()
@@ -104,7 +104,7 @@ pub async fn every_order_comes_in_pages_without_gaps_or_repeats(store: Store) {
     }
 }
 
-pub async fn submitter_and_times_narrow_every_order(store: Store) {
+pub(super) async fn submitter_and_times_filter_every_order(store: Store) {
     let first = stored(&store, "ada", &[("team", "a")], Some(3)).await;
     let second = stored(&store, "bob", &[("team", "a")], Some(5)).await;
     let third = stored(&store, "ada", &[("team", "a")], Some(7)).await;
@@ -194,7 +194,7 @@ pub async fn submitter_and_times_narrow_every_order(store: Store) {
         ..all.clone()
     };
     assert_eq!(walked(&store, &oldest, 2).await, [second, third, waiting]);
-    // A cursor from before the range does not widen it.
+    // A cursor outside the range does not widen it.
     let outside = ListQuery {
         after: Some(Cursor::new(first, None, ListOrder::OldestFirst)),
         ..oldest
@@ -207,7 +207,7 @@ pub async fn submitter_and_times_narrow_every_order(store: Store) {
     assert_eq!(walked(&store, &of_ada, 2).await, [waiting, third, first]);
 }
 
-pub async fn an_unread_page_has_each_report_and_is_bounded_in_bytes(store: Store) {
+pub(super) async fn an_unread_page_has_each_report_and_is_bounded_in_bytes(store: Store) {
     let waiting = queued(&store).await;
     let completed = running(&store, State::Aggregating).await;
     store.complete(completed, 1, &report(), &[], at(9)).await.unwrap();
@@ -225,7 +225,7 @@ pub async fn an_unread_page_has_each_report_and_is_bounded_in_bytes(store: Store
     assert_eq!((first.rows.len(), first.next.is_some()), (1, true));
 }
 
-pub async fn a_version_moves_with_every_change(store: Store) {
+pub(super) async fn every_change_makes_a_new_version(store: Store) {
     let id = queued(&store).await;
     let first = store.version(id).await.unwrap().unwrap();
     assert_eq!((first.state, first.attempt), (State::Queued, 0));

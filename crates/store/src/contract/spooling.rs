@@ -13,7 +13,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_is_one_server_s_own_as_long_as_it_lives() {
+fn a_spool_folder_is_locked_while_its_server_lives() {
     let folder = tempfile::tempdir().unwrap();
     let first = Spool::open(folder.path()).unwrap();
     let refused = Spool::open(folder.path()).unwrap_err();
@@ -30,10 +30,10 @@ fn completed(id: ExperimentId, attempt: u32) -> Ending {
     ending.with_timeseries(&timeseries(200.5)).unwrap()
 }
 
-pub async fn an_end_that_waited_is_stored_as_if_it_had_not(store: Store) {
+pub(super) async fn a_spooled_end_is_stored_like_any_other(store: Store) {
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::open(&folder.path().join("spool")).unwrap();
-    // How far the database heard of them before it went away.
+    // The last states that were stored before the database went away.
     let starting = running(&store, State::Starting).await;
     let measuring = running(&store, State::Measuring).await;
     let (failed, cancelled) = (
@@ -65,7 +65,7 @@ pub async fn an_end_that_waited_is_stored_as_if_it_had_not(store: Store) {
     assert_eq!(spool.drain(&store).await.unwrap(), Drained::default());
 }
 
-pub async fn an_end_whose_attempt_was_lost_is_dropped(store: Store) {
+pub(super) async fn an_end_whose_attempt_was_lost_is_dropped(store: Store) {
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::open(folder.path()).unwrap();
     let id = running(&store, State::Measuring).await;
@@ -83,7 +83,7 @@ pub async fn an_end_whose_attempt_was_lost_is_dropped(store: Store) {
     assert_eq!(names(folder.path()), ["lock"]);
 }
 
-pub async fn an_end_that_is_stored_already_is_not_stored_twice(store: Store) {
+pub(super) async fn an_end_that_is_stored_already_is_not_stored_twice(store: Store) {
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::open(folder.path()).unwrap();
     let id = running(&store, State::Aggregating).await;
@@ -94,7 +94,7 @@ pub async fn an_end_that_is_stored_already_is_not_stored_twice(store: Store) {
     spool.forget(&completed(id, 1)).unwrap();
 }
 
-pub async fn what_is_no_end_or_of_another_database_is_left(store: Store) {
+pub(super) async fn files_that_cannot_be_stored_are_left_in_place(store: Store) {
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::open(folder.path()).unwrap();
     spool.keep(&completed(ExperimentId::generate(), 1)).unwrap();

@@ -1,4 +1,4 @@
-//! What only SQLite has: a file, its settings, one writer.
+//! Tests of what only SQLite has: a file, its settings, and a single writer.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::super::{Cursor, ListOrder, ListQuery, Store, StoreError};
 use super::fixtures::{at, claim, new_experiment, queued, rank_cycle, record, report, running, waiting};
 use joulemark_experiment::{ExperimentId, State};
 
-pub async fn fresh(folder: &Path) -> Store {
+pub(super) async fn fresh(folder: &Path) -> Store {
     Store::open(&url(folder)).await.unwrap()
 }
 
@@ -18,7 +18,7 @@ fn url(folder: &Path) -> String {
 }
 
 #[tokio::test]
-async fn what_was_accepted_is_there_after_reopening() {
+async fn an_accepted_experiment_is_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
     let id = queued(&store).await;
@@ -29,7 +29,7 @@ async fn what_was_accepted_is_there_after_reopening() {
 }
 
 #[tokio::test]
-async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
+async fn two_stores_can_write_to_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (fresh(folder.path()).await, fresh(folder.path()).await);
     let id = queued(&one).await;
@@ -46,13 +46,13 @@ async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
 }
 
 #[tokio::test]
-async fn two_stores_on_one_file_pass_no_limit_together() {
+async fn two_stores_on_one_file_do_not_exceed_a_limit() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (fresh(folder.path()).await, fresh(folder.path()).await);
-    super::quotas::two_servers_pass_no_limit_together(one, other).await;
+    super::quotas::two_servers_together_do_not_exceed_a_limit(one, other).await;
 }
 
-/// How SQLite goes about a statement that takes one number.
+/// Returns SQLite's query plan for a statement with one numeric parameter.
 async fn plan(store: &Store, statement: &str) -> Vec<String> {
     let text = format!("EXPLAIN QUERY PLAN {statement}");
     let explained = sqlx::query(sqlx::AssertSqlSafe(text)).bind(1i64);
@@ -61,7 +61,7 @@ async fn plan(store: &Store, statement: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_look_at_the_queue_searches_its_index_and_reads_nothing_else() {
+async fn reading_the_queue_searches_only_its_index() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
     let details = plan(&store, store.dialect.waiting()).await;
@@ -83,7 +83,7 @@ async fn a_look_at_the_queue_searches_its_index_and_reads_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_a_user_has_and_has_had_is_searched_for_and_nothing_is_scanned() {
+async fn usage_and_quotas_are_read_without_a_scan() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
     for (text, table) in [
@@ -103,7 +103,7 @@ async fn what_a_user_has_and_has_had_is_searched_for_and_nothing_is_scanned() {
 }
 
 #[tokio::test]
-async fn a_database_in_memory_works_and_is_its_own() {
+async fn databases_in_memory_are_separate() {
     let (one, other) = (
         Store::open("sqlite::memory:").await.unwrap(),
         Store::open("sqlite::memory:").await.unwrap(),
@@ -153,7 +153,7 @@ async fn a_newer_schema_is_refused_and_left_untouched() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_called_corrupt() {
+async fn a_file_that_is_not_a_database_is_reported_as_corrupt() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Jobs & more.db"), "no database".repeat(1000)).unwrap();
     let refused = Store::open(&url(folder.path())).await.unwrap_err();
@@ -177,7 +177,7 @@ async fn a_stored_document_that_does_not_parse_is_named() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_can_be_retried_and_another_database_cannot() {
+async fn a_missing_folder_is_retryable_and_an_unknown_scheme_is_not() {
     let missing = Store::open("sqlite:///nonexistent/folder/x.db").await.unwrap_err();
     assert!(missing.is_retryable(), "{missing:?}");
     let other = Store::open("mysql://localhost/x").await.unwrap_err();
@@ -185,7 +185,7 @@ async fn a_folder_that_is_not_there_can_be_retried_and_another_database_cannot()
 }
 
 #[tokio::test]
-async fn the_oldest_raw_data_is_found_by_its_age_however_many_experiments_there_are() {
+async fn the_oldest_raw_data_is_found_by_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
     let details = plan(&store, super::super::retention::OLDEST).await;
@@ -200,7 +200,7 @@ async fn the_oldest_raw_data_is_found_by_its_age_however_many_experiments_there_
 }
 
 #[tokio::test]
-async fn submissions_that_come_together_share_a_commit() {
+async fn concurrent_submissions_share_a_commit() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
     let wal = || std::fs::read(folder.path().join("Jobs & more.db-wal")).unwrap();
@@ -212,7 +212,7 @@ async fn submissions_that_come_together_share_a_commit() {
     assert!((1..=3).contains(&made), "{made} commits");
 }
 
-/// Transactions in a write-ahead log: the frames whose header names the size of the database after a commit.
+/// Counts the commits in a write-ahead log: the frames whose header contains the size of the database after a commit.
 /// <https://sqlite.org/fileformat2.html#walformat>
 fn commits(wal: &[u8]) -> usize {
     const FRAME: usize = 24 + 4096;
@@ -266,7 +266,7 @@ async fn a_rare_engine_is_found_by_its_own_index_in_every_order() {
     }
 }
 
-/// Every filter in every order, from the beginning and from a cursor.
+/// Returns every combination of filters in every order, from the beginning and from a cursor.
 fn list_queries() -> Vec<ListQuery> {
     let (id, time) = (ExperimentId::generate(), at(1));
     let label = |value: &str| ("team".to_owned(), value.to_owned());
@@ -321,7 +321,7 @@ fn list_queries() -> Vec<ListQuery> {
 }
 
 #[tokio::test]
-async fn a_database_of_the_previous_release_is_brought_up_to_date() {
+async fn a_database_of_an_early_release_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let mut connection = restored(folder.path()).await;
     let store = Store::open_as_it_is(&url(folder.path())).await.unwrap();
@@ -329,7 +329,7 @@ async fn a_database_of_the_previous_release_is_brought_up_to_date() {
     let refused = store.require_present_schema().await.unwrap_err();
     assert!(refused.to_string().contains("run `joulemark db migrate`"), "{refused}");
     store.close().await;
-    super::upgrading::everything_is_there_and_all_that_is_new_works_on_it(fresh(folder.path()).await).await;
+    super::upgrading::an_upgraded_database_is_complete_and_usable(fresh(folder.path()).await).await;
     let row = sqlx::query("PRAGMA integrity_check")
         .fetch_one(&mut connection)
         .await
@@ -350,7 +350,7 @@ async fn restored(folder: &Path) -> sqlx::AnyConnection {
 }
 
 #[tokio::test]
-async fn a_copy_is_a_database_like_the_first_and_takes_no_file_s_place() {
+async fn a_copy_is_complete_and_overwrites_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
     let id = queued(&store).await;
@@ -363,12 +363,12 @@ async fn a_copy_is_a_database_like_the_first_and_takes_no_file_s_place() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_what_was_refused_can_be_stored_once_there_is_room() {
+async fn a_full_disk_is_reported_and_writes_succeed_once_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
     let id = running(&store, State::Aggregating).await;
     let bound = async |pages: i64| {
-        // Through whatever connection writes from here on.
+        // Replaces a broken connection first, so that the limit applies to the one that writes from here on.
         store.begin().await.unwrap().commit().await.unwrap();
         let text = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
         sqlx::query(text).fetch_all(&store.writes).await.unwrap();

@@ -13,7 +13,7 @@ async fn submit(store: &Store, new: &NewExperiment, key: Option<IdempotencyKey>)
     store.submit(new, key, Quota::default()).await
 }
 
-/// Accepted `sec` after the first.
+/// Returns a submission accepted at second `sec`.
 fn later(sec: i64) -> NewExperiment {
     NewExperiment {
         created_at: at(sec),
@@ -25,7 +25,7 @@ async fn stored(store: &Store) -> usize {
     waiting(store).await.len()
 }
 
-pub async fn a_key_queues_once_and_gives_the_same_experiment(store: Store) {
+pub(super) async fn a_repeated_key_returns_the_same_experiment(store: Store) {
     let (first, second) = (later(0), later(10));
     let wanted = key("k", "body").unwrap();
     assert_eq!(store.look_up_key(&wanted, at(0)).await.unwrap(), Submitted::Stored);
@@ -45,7 +45,7 @@ pub async fn a_key_queues_once_and_gives_the_same_experiment(store: Store) {
     assert_eq!(stored(&store).await, 2);
 }
 
-pub async fn the_same_key_with_another_body_is_refused(store: Store) {
+pub(super) async fn the_same_key_with_another_body_is_refused(store: Store) {
     let first = later(0);
     submit(&store, &first, key("k", "body")).await.unwrap();
     let other = key("k", "another body");
@@ -58,7 +58,7 @@ pub async fn the_same_key_with_another_body_is_refused(store: Store) {
     assert_eq!(stored(&store).await, 1);
 }
 
-pub async fn of_many_who_come_with_one_key_one_queues(store: Store) {
+pub(super) async fn concurrent_submissions_with_one_key_queue_one_experiment(store: Store) {
     let tries = (0..60).map(|index| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -79,7 +79,7 @@ pub async fn of_many_who_come_with_one_key_one_queues(store: Store) {
     assert_eq!(stored(&store).await, 2);
 }
 
-pub async fn a_key_is_free_again_after_its_time(store: Store) {
+pub(super) async fn a_key_can_be_used_again_after_it_expires(store: Store) {
     let (first, second) = (later(0), later(60));
     submit(&store, &first, key("k", "body")).await.unwrap();
     assert_eq!(store.drop_expired_keys(at(59)).await.unwrap(), 0);
@@ -99,10 +99,10 @@ pub async fn a_key_is_free_again_after_its_time(store: Store) {
     assert_eq!(store.look_up_key(&wanted, at(61)).await.unwrap(), Submitted::Stored);
 }
 
-pub async fn one_that_is_refused_does_not_take_its_group_down(store: Store) {
+pub(super) async fn a_rejected_submission_does_not_fail_its_batch(store: Store) {
     let taken = later(0);
     store.insert(&taken).await.unwrap();
-    // All of them wait before the writer's task runs, so that they come to it together.
+    // All are sent before the task of the writer runs, so that it receives them together.
     let tries = (0..9).map(|index| {
         let new = if index == 4 { taken.clone() } else { later(1) };
         let store = store.clone();

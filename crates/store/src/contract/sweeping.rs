@@ -8,7 +8,7 @@ use crate::SweepPlan;
 use joulemark_analysis::search::begin;
 use joulemark_experiment::sweep::SearchState;
 
-/// A sweep of two points, each run twice.
+/// Returns a sweep of two points with two runs each.
 fn sweep() -> NewSweep {
     let request = json!({"base": {"prompts": ["a secret"]}, "axes": {"batch_size": [1, 2]}, "repeats": 2});
     let request = SweepRequest::read(&request).unwrap();
@@ -23,7 +23,7 @@ fn sweep() -> NewSweep {
     }
 }
 
-pub async fn a_sweep_is_queued_whole_and_tells_how_far_it_is(store: Store) {
+pub(super) async fn a_sweep_is_queued_whole_and_shows_its_progress(store: Store) {
     let new = sweep();
     assert_eq!(
         store.submit_sweep(&new, None, Quota::default()).await.unwrap(),
@@ -41,7 +41,7 @@ pub async fn a_sweep_is_queued_whole_and_tells_how_far_it_is(store: Store) {
         .map(|run| (run.placement, run.experiment, run.state))
         .collect();
     let placed = |point, repeat| Placement { point, repeat };
-    // Queued interleaved, shown by point.
+    // The runs are queued interleaved and listed by point.
     let ids: Vec<_> = new.experiments.iter().map(|new| new.id).collect();
     assert_eq!(
         runs,
@@ -55,7 +55,7 @@ pub async fn a_sweep_is_queued_whole_and_tells_how_far_it_is(store: Store) {
     assert_eq!(store.sweep(ids[0]).await.unwrap(), None);
 }
 
-pub async fn a_sweep_that_finds_no_room_for_all_leaves_nothing(store: Store) {
+pub(super) async fn a_sweep_that_exceeds_a_quota_queues_nothing(store: Store) {
     let quota = Quota {
         queued: Some(3),
         ..Quota::default()
@@ -69,7 +69,7 @@ pub async fn a_sweep_that_finds_no_room_for_all_leaves_nothing(store: Store) {
     assert_eq!(store.sweep(new.id).await.unwrap(), None);
 }
 
-pub async fn sweeps_are_listed_from_the_newest_with_counts(store: Store) {
+pub(super) async fn sweeps_are_listed_from_the_newest_with_counts(store: Store) {
     let news = [sweep(), sweep(), sweep()];
     for new in &news {
         store.submit_sweep(new, None, Quota::default()).await.unwrap();
@@ -84,7 +84,7 @@ pub async fn sweeps_are_listed_from_the_newest_with_counts(store: Store) {
     assert_eq!(rest.iter().map(|(sweep, _)| sweep.id).collect::<Vec<_>>(), [news[0].id]);
 }
 
-/// A search along twenty values, each run twice, as it is submitted.
+/// Returns a search over twenty values with two runs each, as it is submitted.
 fn searched() -> NewSweep {
     let values: Vec<u32> = (1..=20).collect();
     let goal = json!({"minimise": "joules_per_output_token"});
@@ -111,7 +111,7 @@ fn searched() -> NewSweep {
     }
 }
 
-/// Completes an experiment with what its point needs, or fails it where that is nothing.
+/// Completes an experiment with the joules of its point, or fails it when there are none.
 async fn settle(store: &Store, sweep: ExperimentId, id: ExperimentId, response: impl Fn(u32) -> Option<f64>) {
     let runs = store.sweep_runs(sweep).await.unwrap();
     let placement = runs
@@ -129,7 +129,7 @@ async fn settle(store: &Store, sweep: ExperimentId, id: ExperimentId, response: 
     store.complete(id, attempt, &report, &[], at(3)).await.unwrap();
 }
 
-pub async fn a_search_goes_on_with_the_end_of_what_it_waited_for(store: Store) {
+pub(super) async fn a_search_continues_when_its_experiments_end(store: Store) {
     let new = searched();
     store.submit_sweep(&new, None, Quota::default()).await.unwrap();
     let mut settled = 0;
@@ -159,7 +159,7 @@ pub async fn a_search_goes_on_with_the_end_of_what_it_waited_for(store: Store) {
     assert_eq!((failed.meets, failed.objective), (false, None));
 }
 
-pub async fn of_many_who_settle_a_search_at_once_one_goes_on_with_it(store: Store) {
+pub(super) async fn concurrent_ends_continue_a_search_once(store: Store) {
     let new = searched();
     store.submit_sweep(&new, None, Quota::default()).await.unwrap();
     let waits = waiting(&store).await;
@@ -172,7 +172,7 @@ pub async fn of_many_who_settle_a_search_at_once_one_goes_on_with_it(store: Stor
     assert_eq!(waiting(&store).await.len(), 2, "two repeats of the next point");
 }
 
-pub async fn a_search_that_is_cancelled_queues_nothing_more(store: Store) {
+pub(super) async fn a_cancelled_search_queues_nothing_more(store: Store) {
     let new = searched();
     store.submit_sweep(&new, None, Quota::default()).await.unwrap();
     store.close_sweep(new.id, at(4)).await.unwrap();
@@ -191,7 +191,7 @@ pub async fn a_search_that_is_cancelled_queues_nothing_more(store: Store) {
     assert_eq!(of, Some(new.id));
 }
 
-pub async fn a_search_that_cannot_be_read_back_is_given_up_with_its_plans(store: Store) {
+pub(super) async fn a_search_that_cannot_be_read_back_is_cancelled(store: Store) {
     let new = searched();
     store.submit_sweep(&new, None, Quota::default()).await.unwrap();
     sqlx::query("UPDATE sweep_plans SET spec = '{' WHERE sweep_id = $1")

@@ -3,8 +3,8 @@ use super::fixtures::{at, claim, failure, queued, recover, report, running};
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::{DeviceSeries, SeriesPoint, Window};
 
-/// Two devices, the second without a sample.
-pub fn timeseries(watts: f64) -> Timeseries {
+/// Returns a time series of two devices, the second without samples.
+pub(super) fn timeseries(watts: f64) -> Timeseries {
     let point = |at: f64| SeriesPoint {
         at_monotonic_sec: at,
         power_w: Some(watts),
@@ -50,43 +50,54 @@ async fn kept(store: &Store, id: ExperimentId) -> Option<Timeseries> {
     })
 }
 
-pub async fn devices_over_time_read_back_in_order_also_after_the_end(store: Store) {
+pub(super) async fn time_series_read_back_in_order_after_the_end(store: Store) {
     let id = running(&store, State::Aggregating).await;
     assert_eq!(kept(&store, id).await, None);
-    store.keep_timeseries(id, 1, &timeseries(200.5), at(5)).await.unwrap();
+    store
+        .store_unprepared_timeseries(id, 1, &timeseries(200.5), at(5))
+        .await
+        .unwrap();
     store.complete(id, 1, &report(), &[], at(9)).await.unwrap();
     assert_eq!(kept(&store, id).await, Some(timeseries(200.5)));
     let other = running(&store, State::WarmingUp).await;
     assert_eq!(kept(&store, other).await, None);
 }
 
-pub async fn a_host_without_any_device_has_a_series_of_none(store: Store) {
+pub(super) async fn a_host_without_devices_has_an_empty_time_series(store: Store) {
     let id = running(&store, State::Aggregating).await;
     let nothing = Timeseries {
         devices: Vec::new(),
         ..timeseries(0.0)
     };
-    store.keep_timeseries(id, 1, &nothing, at(5)).await.unwrap();
+    store.store_unprepared_timeseries(id, 1, &nothing, at(5)).await.unwrap();
     assert_eq!(kept(&store, id).await, Some(nothing));
 }
 
-pub async fn a_later_attempt_s_series_takes_the_place_of_an_earlier_one(store: Store) {
+pub(super) async fn the_time_series_of_a_later_attempt_replaces_an_earlier_one(store: Store) {
     let id = running(&store, State::Measuring).await;
-    store.keep_timeseries(id, 1, &timeseries(1.0), at(5)).await.unwrap();
+    store
+        .store_unprepared_timeseries(id, 1, &timeseries(1.0), at(5))
+        .await
+        .unwrap();
     recover(&store, 3, at(3)).await;
     assert_eq!(claim(&store, id, at(4)).await.unwrap(), Some(2));
-    store.keep_timeseries(id, 2, &timeseries(2.0), at(5)).await.unwrap();
+    store
+        .store_unprepared_timeseries(id, 2, &timeseries(2.0), at(5))
+        .await
+        .unwrap();
     assert_eq!(kept(&store, id).await, Some(timeseries(2.0)));
 }
 
-pub async fn whoever_lost_an_experiment_keeps_no_series_of_it(store: Store) {
+pub(super) async fn a_lost_attempt_stores_no_time_series(store: Store) {
     let requeued = running(&store, State::Measuring).await;
     recover(&store, 3, at(3)).await;
     let failed = running(&store, State::Measuring).await;
     store.fail(failed, 1, &failure(), at(4)).await.unwrap();
     let waiting = queued(&store).await;
     for (id, attempt) in [(requeued, 1), (failed, 1), (waiting, 0)] {
-        let late = store.keep_timeseries(id, attempt, &timeseries(1.0), at(5)).await;
+        let late = store
+            .store_unprepared_timeseries(id, attempt, &timeseries(1.0), at(5))
+            .await;
         assert!(late.as_ref().is_err_and(StoreError::is_lost), "{late:?}");
         assert_eq!(kept(&store, id).await, None);
     }

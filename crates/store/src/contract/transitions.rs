@@ -2,15 +2,15 @@ use super::super::{Abandoned, Store};
 use super::fixtures::{at, claim, failure, new_experiment, queued, record, recover, running};
 use joulemark_experiment::State;
 
-/// Every way of changing a state, in the order of the changes.
-pub async fn every_change_of_state_is_in_the_log_once_and_in_order(store: Store) {
+/// Makes every kind of transition and compares the log with their order.
+pub(super) async fn every_transition_is_logged_once_and_in_order(store: Store) {
     let mut labelled = new_experiment(&[("team", "a"), ("run", "1")]);
     labelled.created_at = at(5);
     store.insert(&labelled).await.unwrap();
     let first = labelled.id;
     assert_eq!(claim(&store, first, at(6)).await.unwrap(), Some(1));
     store.advance(first, 1, State::WarmingUp, at(7)).await.unwrap();
-    // Repeated, and so no change.
+    // Repeated, and so not a transition.
     store.advance(first, 1, State::WarmingUp, at(8)).await.unwrap();
     assert_eq!(recover(&store, 3, at(9)).await.requeued, 1);
     assert_eq!(claim(&store, first, at(10)).await.unwrap(), Some(2));
@@ -49,7 +49,7 @@ pub async fn every_change_of_state_is_in_the_log_once_and_in_order(store: Store)
     assert_eq!(store.latest_transition(unknown).await.unwrap(), None);
 }
 
-pub async fn what_was_not_committed_is_not_in_the_log(store: Store) {
+pub(super) async fn uncommitted_transitions_are_not_logged(store: Store) {
     let id = running(&store, State::Measuring).await;
     let before = store.newest_transition().await.unwrap();
     store.advance(id, 7, State::Aggregating, at(3)).await.unwrap_err();
@@ -58,8 +58,9 @@ pub async fn what_was_not_committed_is_not_in_the_log(store: Store) {
     assert_eq!(record(&store, id).await.state, State::Measuring);
 }
 
-/// Numbers become visible in their order: who goes by the last one that he has seen misses nothing.
-pub async fn who_follows_the_log_while_many_write_misses_nothing(store: Store) {
+/// Follows the log during concurrent writes. Numbers become visible in their order, so that a reader can continue after
+/// the last number it has seen.
+pub(super) async fn a_reader_of_the_log_misses_nothing_during_concurrent_writes(store: Store) {
     const EACH: usize = 40;
     let writers = (0..6).map(|_| {
         let store = store.clone();

@@ -1,5 +1,5 @@
-//! What the previous release stored, as its own database's dump: schema 2, an experiment in each kind of state, made by
-//! a server of that release with the synthetic engine.
+//! Databases of an early release, as dumps: schema 2 with an experiment in each kind of state, written by a server of
+//! that release with the synthetic engine.
 
 use super::super::dialect::Dialect;
 use super::super::{KeptPoints, ListQuery, Retention, Store};
@@ -12,7 +12,7 @@ pub const SQLITE_DUMP: &str = include_str!("dumps/sqlite_0002.sql");
 pub const POSTGRES_DUMP: &str = include_str!("dumps/postgres_0002.sql");
 
 /// Takes a store that was opened on a restored dump.
-pub async fn everything_is_there_and_all_that_is_new_works_on_it(store: Store) {
+pub(super) async fn an_upgraded_database_is_complete_and_usable(store: Store) {
     assert_eq!(store.problems().await.unwrap(), Vec::<String>::new());
     let counted = store.contents().await.unwrap();
     let found = counted
@@ -38,7 +38,7 @@ pub async fn everything_is_there_and_all_that_is_new_works_on_it(store: Store) {
         ..ListQuery::default()
     };
     let listed = store.list(&query, usize::MAX).await.unwrap().records;
-    // It names no engine, as none did then.
+    // The spec names no engine, as in that release.
     let of_mistral = ListQuery {
         engine: Some("mistral".to_owned()),
         ..query
@@ -77,8 +77,8 @@ pub async fn everything_is_there_and_all_that_is_new_works_on_it(store: Store) {
     assert_eq!(store.problems().await.unwrap(), Vec::<String>::new());
 }
 
-/// Takes an empty store, which is filled as before migration 16: the engine stands in the spec alone.
-pub async fn the_engine_of_what_was_stored_before_is_found(store: Store) {
+/// Takes an empty store, and fills it as before migration 16, when only the spec contained the engine.
+pub(super) async fn the_engine_of_older_experiments_is_filled_in(store: Store) {
     for (config_name, engine) in [
         ("plain", "mistral"),
         ("named by a label", "mistral"),

@@ -5,7 +5,7 @@ use joulemark_measurement::{Phase, PhaseEnergy};
 
 const HOUR_SEC: i64 = 3600;
 
-pub async fn what_a_user_has_had_is_summed_by_the_hour_of_its_end(store: Store) {
+pub(super) async fn usage_is_summed_by_the_hour_in_which_attempts_end(store: Store) {
     // Claimed at 1 s, each with one device.
     let [metered, failed, unmetered, running_still] = [
         running(&store, State::Aggregating).await,

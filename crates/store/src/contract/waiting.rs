@@ -11,7 +11,7 @@ fn experiment(user: Option<&str>, priority: i32) -> NewExperiment {
     new
 }
 
-pub async fn of_each_user_and_need_the_first_by_priority_and_age_are_seen(store: Store) {
+pub(super) async fn the_first_of_each_user_queue_by_priority_and_age_are_returned(store: Store) {
     let mut inserted = Vec::new();
     for (user, priority) in [
         (Some("ada"), 0),
@@ -37,7 +37,7 @@ pub async fn of_each_user_and_need_the_first_by_priority_and_age_are_seen(store:
     assert!(waiting.iter().any(|one| one.user.is_empty()));
 }
 
-pub async fn a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu(store: Store) {
+pub(super) async fn a_long_queue_for_the_cpu_does_not_hide_gpu_experiments(store: Store) {
     for _ in 0..1000 {
         let mut new = experiment(None, 3);
         new.spec.device = Device::Cpu;
@@ -51,7 +51,7 @@ pub async fn a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu(store: Sto
     assert!(waiting.iter().any(|one| one.id == gpu));
 }
 
-pub async fn a_lane_that_cannot_be_read_stands_in_nobody_s_way(store: Store) {
+pub(super) async fn an_unreadable_lane_does_not_block_others(store: Store) {
     let broken = queued(&store).await;
     let mut other = experiment(None, 0);
     other.spec.gpus = vec!["GPU-b".to_owned()];
@@ -67,7 +67,7 @@ pub async fn a_lane_that_cannot_be_read_stands_in_nobody_s_way(store: Store) {
     }
 }
 
-pub async fn what_an_earlier_version_queued_is_given_its_place(store: Store) {
+pub(super) async fn experiments_queued_by_an_earlier_version_get_a_lane(store: Store) {
     let (whole, broken) = (experiment(Some("ada"), 7), experiment(None, 0));
     for new in [&whole, &broken] {
         store.insert(new).await.unwrap();
@@ -106,7 +106,7 @@ pub async fn what_an_earlier_version_queued_is_given_its_place(store: Store) {
     assert_eq!(store.fill_in_lanes(at(4)).await.unwrap(), 0);
 }
 
-pub async fn device_time_is_put_down_to_its_user_when_an_attempt_ends(store: Store) {
+pub(super) async fn device_time_is_charged_to_its_user_when_an_attempt_ends(store: Store) {
     // Claimed at 1 s, each with one device.
     let failed = running(&store, State::Measuring).await;
     let cancelled = running(&store, State::Starting).await;

@@ -9,7 +9,8 @@ use super::super::record::to_us;
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::quoted;
 
-/// How a list is sorted. By finish only what is finished is in it; the id decides between equals.
+/// The order of a list; ids order experiments that compare equal. A list ordered by time of finish contains finished
+/// experiments only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ListOrder {
     #[default]
@@ -20,6 +21,7 @@ pub enum ListOrder {
 }
 
 impl ListOrder {
+    /// Every order.
     pub const ALL: [Self; 4] = [
         Self::NewestFirst,
         Self::OldestFirst,
@@ -27,28 +29,33 @@ impl ListOrder {
         Self::FirstFinishedFirst,
     ];
 
+    /// Returns whether the list is ordered by time of finish.
     pub fn is_by_finish(self) -> bool {
         matches!(self, Self::LastFinishedFirst | Self::FirstFinishedFirst)
     }
 
+    /// Returns whether the latest experiment comes first.
     pub fn is_descending(self) -> bool {
         matches!(self, Self::NewestFirst | Self::LastFinishedFirst)
     }
 }
 
-/// Where a page ended: the place of its last experiment in the order.
+/// The position of the last experiment of a page; the next page begins behind it. Its text form is the cursor of the
+/// API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(super) id: ExperimentId,
-    /// Microseconds; where the order is by finish.
+    /// Time of finish in microseconds since 1970; `None` unless the list is ordered by it.
     pub(super) finished_at_us: Option<i64>,
 }
 
 impl Cursor {
+    /// Returns the position of an experiment in a list of this order.
     pub fn at(record: &Record, order: ListOrder) -> Self {
         Self::new(record.id, record.finished_at, order)
     }
 
+    /// Returns the position of the experiment with this id and time of finish.
     pub fn new(id: ExperimentId, finished_at: Option<Timestamp>, order: ListOrder) -> Self {
         Self {
             id,
@@ -56,7 +63,7 @@ impl Cursor {
         }
     }
 
-    /// Whether it is a place in lists of this order.
+    /// Returns whether the cursor belongs to a list of this order.
     pub fn is_of(self, order: ListOrder) -> bool {
         self.finished_at_us.is_some() == order.is_by_finish()
     }
@@ -71,12 +78,12 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// A text that is no cursor: begin again with the first page.
+/// The reason why a text is not a cursor.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotACursor {
-    #[error("{} is no time", quoted(.0))]
+    #[error("{} is not a time in microseconds", quoted(.0))]
     Time(String),
-    #[error("{} is no id", quoted(.0))]
+    #[error("{} is not an experiment's id", quoted(.0))]
     Id(String),
 }
 

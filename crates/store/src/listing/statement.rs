@@ -1,5 +1,5 @@
-//! The text of a list, made of what is asked for: one with "or $n is null" would read the whole table. Every list walks an
-//! index that has its order, from where the page before ended.
+//! Builds the SQL text of a list from the filters that are given. A fixed text with "OR $n IS NULL" conditions would
+//! read the whole table. Every list walks an index in its order, beginning at the cursor.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,13 @@ use super::super::record::to_us;
 use super::{ListOrder, ListQuery};
 use joulemark_experiment::{ExperimentId, State};
 
+/// A value to bind to a statement.
 pub enum Parameter {
     Text(String),
     Whole(i64),
 }
 
-/// Its parameters, and the conditions that name them.
+/// The conditions of a WHERE clause, and the parameters that they refer to.
 #[derive(Default)]
 struct Conditions {
     parameters: Vec<Parameter>,
@@ -20,15 +21,18 @@ struct Conditions {
 }
 
 impl Conditions {
+    /// Adds a text parameter and returns its placeholder.
     fn text(&mut self, value: impl ToString) -> String {
         self.bind(Parameter::Text(value.to_string()))
     }
 
+    /// Adds a parameter and returns its placeholder.
     fn bind(&mut self, parameter: Parameter) -> String {
         self.parameters.push(parameter);
         format!("${}", self.parameters.len())
     }
 
+    /// Adds the condition that a column has this value, when there is one.
     fn equal(&mut self, column: &str, value: Option<impl ToString>) {
         if let Some(value) = value {
             let value = self.text(value);
@@ -41,8 +45,8 @@ impl Conditions {
         self.texts.push(format!("{column} {operator} {value}"));
     }
 
-    /// Counts those of the labels that an experiment carries: a condition for each would be another table for the database
-    /// to plan with. An experiment has one value of a label, so that it cannot count twice.
+    /// Adds the condition that the experiment `id` carries all labels, by counting the matching ones. One condition for
+    /// each label would need a join each. An experiment has at most one value for a label, so none counts twice.
     fn carries_all<'a>(&mut self, id: &str, labels: impl Iterator<Item = &'a (String, String)>) {
         let pairs = labels.map(|(label, value)| {
             let (label, value) = (self.text(label), self.text(value));
@@ -58,10 +62,11 @@ impl Conditions {
     }
 }
 
-/// `select` ends in FROM; `join` follows the tables. The last parameter, which is not among those returned, is the limit.
+/// Returns the text of a list and its parameters. `select` ends in FROM, and `join` follows the tables. The text has
+/// one more parameter, the limit, which the caller binds last.
 pub fn statement(query: &ListQuery, select: &str, join: &str) -> (String, Vec<Parameter>) {
     let mut conditions = Conditions::default();
-    // Few are unfinished, so that state finds them faster than any label; of the rest the label is what is rare.
+    // Few experiments are unfinished: their state is the most selective condition. Otherwise a label is.
     let by_label = !query.labels.is_empty() && query.state.is_none_or(State::is_finished);
     let (tables, id, finish) = if by_label {
         let tables = "experiment_labels l JOIN experiments e ON e.id = l.experiment_id";
@@ -109,7 +114,8 @@ pub fn statement(query: &ListQuery, select: &str, join: &str) -> (String, Vec<Pa
     (text, conditions.parameters)
 }
 
-/// One bound at each end: of two the database might take the wider one to walk from.
+/// Adds the bounds of a list by age, at most one at each end: with two, the database might begin its walk at the wider
+/// one.
 fn by_age(conditions: &mut Conditions, query: &ListQuery, id: &str) {
     let cursor = query.after.map(|cursor| cursor.id);
     let text = |id: ExperimentId| Parameter::Text(id.to_string());
@@ -137,8 +143,9 @@ fn by_age(conditions: &mut Conditions, query: &ListQuery, id: &str) {
     }
 }
 
+/// Adds the bounds of a list by time of finish.
 fn by_finish(conditions: &mut Conditions, query: &ListQuery, (id, finish): (&str, &str)) {
-    // Which the indexes hold.
+    // The partial indexes have this condition.
     conditions.texts.push(format!("{finish} IS NOT NULL"));
     let from = query.finished_from.map(to_us);
     let before = query.finished_before.map(to_us);
@@ -167,7 +174,7 @@ fn by_finish(conditions: &mut Conditions, query: &ListQuery, (id, finish): (&str
     if let Some(upper) = upper {
         conditions.compare(finish, "<", Parameter::Whole(upper));
     }
-    // As an expression, which keeps the databases from walking along the ids and sorting what they find.
+    // An expression rather than the column, so that the databases do not walk the index of ids and sort the result.
     let id = format!("({id} || '')");
     if let Some(before) = query.before {
         conditions.compare(&id, "<", Parameter::Text(before.to_string()));

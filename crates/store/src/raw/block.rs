@@ -1,8 +1,9 @@
-//! Numbers in columns. A block is a byte that names this form, then a raw deflate stream (RFC 1951) of its columns one
-//! after the other. Pure; what another program damaged is an error and never a panic.
+//! The format of a block of columns: one byte for the version of the format, then a raw deflate stream (RFC 1951) of
+//! the columns one after the other. Does no I/O. Damaged input returns an error and never panics.
 //!
-//! A column of whole numbers is how many there are, then for each how far it is from what the column's `Shape` foretells,
-//! zigzag and in base 128 as Protocol Buffers writes it: near misses take one byte, and deflate takes most of that.
+//! A column of whole numbers is their count, followed for each number by its difference from the prediction of the
+//! column's `Encoding`, as a zigzag varint (as in Protocol Buffers). Small differences take one byte, which deflate
+//! shrinks further.
 
 use std::io::{Read, Write};
 
@@ -10,31 +11,35 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-const FORM: u8 = 1;
-/// A block holds some thousands of points of some tens of bytes; beyond this it is damaged or hostile.
+/// The version of the format.
+const FORMAT_VERSION: u8 = 1;
+/// Maximum size after decompression. A block holds some thousands of points of some tens of bytes each.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// How the numbers of a column go on.
+/// The encoding of a column, by the regularity of its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// Each for itself.
+pub enum Encoding {
+    /// Each number as it is.
     Plain,
-    /// Near the one before.
-    Drifting,
-    /// As far from the one before as that from its own.
-    Ticking,
+    /// Delta: the difference between this number and the previous one.
+    Delta,
+    /// Delta of deltas: the difference between this interval and the previous one.
+    DeltaOfDeltas,
 }
 
+/// A block under construction.
 #[derive(Debug, Default)]
 pub struct Writer(Vec<u8>);
 
 impl Writer {
+    /// Returns the compressed block.
     pub fn finish(self) -> Vec<u8> {
-        let mut encoder = DeflateEncoder::new(vec![FORM], Compression::best());
+        let mut encoder = DeflateEncoder::new(vec![FORMAT_VERSION], Compression::best());
         let written = encoder.write_all(&self.0).and_then(|()| encoder.finish());
         written.expect("writing to memory does not fail")
     }
 
+    /// Appends a varint.
     fn unsigned(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -43,18 +48,20 @@ impl Writer {
         self.0.push(value as u8);
     }
 
-    pub fn numbers(&mut self, shape: Shape, values: impl ExactSizeIterator<Item = i64>) {
+    /// Appends a column of whole numbers.
+    pub fn numbers(&mut self, encoding: Encoding, values: impl ExactSizeIterator<Item = i64>) {
         self.unsigned(values.len() as u64);
-        let mut foretold = Foretold::default();
+        let mut prediction = Prediction::default();
         for value in values {
-            let miss = value.wrapping_sub(foretold.next(shape));
-            self.unsigned(((miss << 1) ^ (miss >> 63)) as u64);
-            foretold.was(value);
+            let difference = value.wrapping_sub(prediction.predict(encoding));
+            self.unsigned(((difference << 1) ^ (difference >> 63)) as u64);
+            prediction.update(value);
         }
     }
 
-    /// Runs of unknown and of known ones by their lengths, then those that are known.
-    pub fn optional(&mut self, shape: Shape, values: impl Iterator<Item = Option<i64>>) {
+    /// Appends a column of numbers of which some are unknown: the lengths of alternating runs of unknown and known
+    /// numbers, then the known numbers.
+    pub fn optional(&mut self, encoding: Encoding, values: impl Iterator<Item = Option<i64>>) {
         let (mut runs, mut known) = (Vec::new(), Vec::new());
         let mut expected = false;
         runs.push(0);
@@ -66,13 +73,13 @@ impl Writer {
             *runs.last_mut().expect("there is always one") += 1;
             known.extend(value);
         }
-        self.numbers(Shape::Plain, runs.into_iter());
-        self.numbers(shape, known.into_iter());
+        self.numbers(Encoding::Plain, runs.into_iter());
+        self.numbers(encoding, known.into_iter());
     }
 
-    /// Floats without loss: as whole numbers of the first of `scales` at which all of them read back the same, as their
-    /// bits where none does.
-    pub fn floats(&mut self, shape: Shape, values: &[f64], scales: &[f64]) {
+    /// Appends a column of floats without loss: as whole numbers at the first of `scales` at which every float reads
+    /// back exactly, or as their bits when there is no such scale.
+    pub fn floats(&mut self, encoding: Encoding, values: &[f64], scales: &[f64]) {
         let whole = |value: f64, scale: f64| (value * scale).round() as i64;
         let exact = |scale: f64| {
             let same = |value: &f64| (whole(*value, scale) as f64 / scale).to_bits() == value.to_bits();
@@ -81,34 +88,35 @@ impl Writer {
         let found = scales.iter().position(|&scale| exact(scale));
         self.unsigned(found.map_or(0, |index| index as u64 + 1));
         match found {
-            Some(index) => self.numbers(shape, values.iter().map(|&value| whole(value, scales[index]))),
-            None => self.numbers(shape, values.iter().map(|value| value.to_bits() as i64)),
+            Some(index) => self.numbers(encoding, values.iter().map(|&value| whole(value, scales[index]))),
+            None => self.numbers(encoding, values.iter().map(|value| value.to_bits() as i64)),
         }
     }
 
-    /// The different ones once, then which of them each is.
+    /// Appends a column of texts: each distinct text once, then the index of each value.
     pub fn texts(&mut self, values: impl ExactSizeIterator<Item = String>) {
-        let mut different: Vec<String> = Vec::new();
+        let mut distinct: Vec<String> = Vec::new();
         let which = values.map(|value| {
-            let known = different.iter().position(|text| *text == value);
+            let known = distinct.iter().position(|text| *text == value);
             known.unwrap_or_else(|| {
-                different.push(value);
-                different.len() - 1
+                distinct.push(value);
+                distinct.len() - 1
             }) as i64
         });
         let which = which.collect::<Vec<_>>();
-        self.unsigned(different.len() as u64);
-        for text in different {
+        self.unsigned(distinct.len() as u64);
+        for text in distinct {
             self.unsigned(text.len() as u64);
             self.0.extend(text.as_bytes());
         }
-        self.numbers(Shape::Drifting, which.into_iter());
+        self.numbers(Encoding::Delta, which.into_iter());
     }
 }
 
-/// What is wrong with a block.
+/// A description of what is wrong with a block.
 pub type Damage = String;
 
+/// A decompressed block and the position of the next column.
 #[derive(Debug)]
 pub struct Reader {
     bytes: Vec<u8>,
@@ -116,10 +124,15 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Decompresses a block.
     pub fn new(block: &[u8]) -> Result<Self, Damage> {
         let compressed = match block.split_first() {
-            Some((&FORM, compressed)) => compressed,
-            Some((form, _)) => return Err(format!("its form is {form}, known is {FORM}")),
+            Some((&FORMAT_VERSION, compressed)) => compressed,
+            Some((version, _)) => {
+                return Err(format!(
+                    "its format has version {version}, supported is {FORMAT_VERSION}"
+                ));
+            }
             None => return Err("it is empty".to_owned()),
         };
         let mut bytes = Vec::new();
@@ -128,7 +141,7 @@ impl Reader {
         Ok(Self { bytes, at: 0 })
     }
 
-    /// Returns whether all columns were read: a block of an earlier version has fewer.
+    /// Returns whether all columns were read; a block of an earlier version has fewer columns.
     pub fn is_at_end(&self) -> bool {
         self.at == self.bytes.len()
     }
@@ -139,6 +152,7 @@ impl Reader {
         Ok(byte)
     }
 
+    /// Reads a varint.
     fn unsigned(&mut self) -> Result<u64, Damage> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -148,10 +162,10 @@ impl Reader {
                 return Ok(value);
             }
         }
-        Err("a number in it has no end".to_owned())
+        Err("a number in it is longer than 64 bits".to_owned())
     }
 
-    /// Never more than bytes are left: each thing that is counted takes one at least.
+    /// Reads a count, which is at most the number of bytes left, since each counted element takes at least one byte.
     fn count(&mut self) -> Result<usize, Damage> {
         let (count, left) = (self.unsigned()?, self.bytes.len() - self.at);
         usize::try_from(count)
@@ -160,24 +174,25 @@ impl Reader {
             .ok_or_else(|| "it ends too early".to_owned())
     }
 
-    pub fn numbers(&mut self, shape: Shape) -> Result<Vec<i64>, Damage> {
+    /// Reads a column of whole numbers.
+    pub fn numbers(&mut self, encoding: Encoding) -> Result<Vec<i64>, Damage> {
         let count = self.count()?;
-        let mut foretold = Foretold::default();
+        let mut prediction = Prediction::default();
         let mut values = Vec::with_capacity(count);
         for _ in 0..count {
             let coded = self.unsigned()?;
-            let miss = (coded >> 1) as i64 ^ -((coded & 1) as i64);
-            let value = foretold.next(shape).wrapping_add(miss);
-            foretold.was(value);
+            let difference = (coded >> 1) as i64 ^ -((coded & 1) as i64);
+            let value = prediction.predict(encoding).wrapping_add(difference);
+            prediction.update(value);
             values.push(value);
         }
         Ok(values)
     }
 
-    /// `points` in all, as many as the block's first column has.
-    pub fn optional(&mut self, shape: Shape, points: usize) -> Result<Vec<Option<i64>>, Damage> {
-        let runs = self.numbers(Shape::Plain)?;
-        let mut known = self.numbers(shape)?.into_iter();
+    /// Reads a column of `points` numbers of which some are unknown.
+    pub fn optional(&mut self, encoding: Encoding, points: usize) -> Result<Vec<Option<i64>>, Damage> {
+        let runs = self.numbers(Encoding::Plain)?;
+        let mut known = self.numbers(encoding)?.into_iter();
         let mut values = Vec::with_capacity(points);
         for (index, run) in runs.into_iter().enumerate() {
             let run = usize::try_from(run).ok().filter(|&run| run <= points - values.len());
@@ -192,9 +207,10 @@ impl Reader {
         of_length(values, points)
     }
 
-    pub fn floats(&mut self, shape: Shape, scales: &[f64]) -> Result<Vec<f64>, Damage> {
+    /// Reads a column of floats that was written with the same `scales`.
+    pub fn floats(&mut self, encoding: Encoding, scales: &[f64]) -> Result<Vec<f64>, Damage> {
         let which = self.unsigned()? as usize;
-        let numbers = self.numbers(shape)?.into_iter();
+        let numbers = self.numbers(encoding)?.into_iter();
         if which == 0 {
             return Ok(numbers.map(|bits| f64::from_bits(bits as u64)).collect());
         }
@@ -202,25 +218,29 @@ impl Reader {
         Ok(numbers.map(|number| number as f64 / scale).collect())
     }
 
+    /// Reads a column of `points` texts.
     pub fn texts(&mut self, points: usize) -> Result<Vec<String>, Damage> {
-        let mut different = Vec::new();
+        let mut distinct = Vec::new();
         for _ in 0..self.count()? {
             let length = self.count()?;
             let text = self.bytes[self.at..self.at + length].to_vec();
             self.at += length;
-            different.push(String::from_utf8(text).map_err(|error| error.to_string())?);
+            distinct.push(String::from_utf8(text).map_err(|error| error.to_string())?);
         }
-        let which = self.numbers(Shape::Drifting)?.into_iter();
+        let which = self.numbers(Encoding::Delta)?.into_iter();
         let found = which.map(|which| {
             usize::try_from(which)
                 .ok()
-                .and_then(|which| different.get(which).cloned())
+                .and_then(|which| distinct.get(which).cloned())
         });
-        let texts = found.collect::<Option<Vec<_>>>().ok_or("a text in it is not there")?;
+        let texts = found
+            .collect::<Option<Vec<_>>>()
+            .ok_or("a text that it refers to is missing")?;
         of_length(texts, points)
     }
 }
 
+/// Returns the values when there are `points` of them, and an error otherwise.
 pub fn of_length<T>(values: Vec<T>, points: usize) -> Result<Vec<T>, Damage> {
     if values.len() == points {
         Ok(values)
@@ -229,22 +249,25 @@ pub fn of_length<T>(values: Vec<T>, points: usize) -> Result<Vec<T>, Damage> {
     }
 }
 
+/// The prediction of the next number of a column.
 #[derive(Default)]
-struct Foretold {
+struct Prediction {
     last: i64,
     step: i64,
 }
 
-impl Foretold {
-    fn next(&self, shape: Shape) -> i64 {
-        match shape {
-            Shape::Plain => 0,
-            Shape::Drifting => self.last,
-            Shape::Ticking => self.last.wrapping_add(self.step),
+impl Prediction {
+    /// Returns the predicted number.
+    fn predict(&self, encoding: Encoding) -> i64 {
+        match encoding {
+            Encoding::Plain => 0,
+            Encoding::Delta => self.last,
+            Encoding::DeltaOfDeltas => self.last.wrapping_add(self.step),
         }
     }
 
-    fn was(&mut self, value: i64) {
+    /// Updates the prediction with the actual number.
+    fn update(&mut self, value: i64) {
         self.step = value.wrapping_sub(self.last);
         self.last = value;
     }

@@ -1,21 +1,22 @@
-//! A device's samples as blocks: moments to the microsecond, watts, percents and degrees to the thousandth, the rest to
-//! the unit.
+//! The samples of a device as blocks. Times are stored to the microsecond; watts, percents and degrees to a thousandth;
+//! other quantities as whole numbers.
 
-use super::block::{Damage, Reader, Shape, Writer};
-use super::{Block, POINTS_A_BLOCK};
+use super::block::{Damage, Encoding, Reader, Writer};
+use super::{Block, POINTS_PER_BLOCK};
 use joulemark_measurement::SeriesPoint;
 
 const MICROS: f64 = 1e6;
 const MILLIS: f64 = 1e3;
 const UNITS: f64 = 1.0;
 
+/// The scale of a quantity, and functions to read and to set it.
 type Quantity = (
     f64,
     fn(&SeriesPoint) -> Option<f64>,
     fn(&mut SeriesPoint) -> &mut Option<f64>,
 );
 
-/// In the order in which they are stored, each with its unit's parts.
+/// The quantities in the order in which they are stored.
 const QUANTITIES: [Quantity; 7] = [
     (MILLIS, |point| point.power_w, |point| &mut point.power_w),
     (
@@ -37,38 +38,41 @@ const QUANTITIES: [Quantity; 7] = [
     ),
     (MILLIS, |point| point.power_limit_w, |point| &mut point.power_limit_w),
 ];
-/// Joins the names of a point's throttle reasons, in none of which it is.
-const BETWEEN_REASONS: char = ',';
+/// Separates the throttle reasons of a point; no reason contains it.
+const REASON_SEPARATOR: char = ',';
 
+/// Encodes samples, `POINTS_PER_BLOCK` in each block but the last.
 pub fn encode(points: &[SeriesPoint]) -> Vec<Block> {
     let block = |points: &[SeriesPoint]| {
         let mut writer = Writer::default();
         let whole = |value: f64, scale: f64| (value * scale).round() as i64;
         writer.numbers(
-            Shape::Ticking,
+            Encoding::DeltaOfDeltas,
             points.iter().map(|point| whole(point.at_monotonic_sec, MICROS)),
         );
         for (scale, of, _) in QUANTITIES {
             writer.optional(
-                Shape::Drifting,
+                Encoding::Delta,
                 points.iter().map(|point| of(point).map(|value| whole(value, scale))),
             );
         }
-        let between = BETWEEN_REASONS.to_string();
+        let between = REASON_SEPARATOR.to_string();
         writer.texts(points.iter().map(|point| point.throttle_reasons.join(&between)));
         Block {
             points: points.len(),
             columns: writer.finish(),
         }
     };
-    points.chunks(POINTS_A_BLOCK).map(block).collect()
+    points.chunks(POINTS_PER_BLOCK).map(block).collect()
 }
 
+/// Decodes the samples of one block.
+///
 /// # Errors
-/// What is wrong with the block.
+/// Returns a description of the damage when the block is damaged.
 pub fn decode(block: &[u8]) -> Result<Vec<SeriesPoint>, Damage> {
     let mut reader = Reader::new(block)?;
-    let moments = reader.numbers(Shape::Ticking)?.into_iter();
+    let moments = reader.numbers(Encoding::DeltaOfDeltas)?.into_iter();
     let mut points = moments
         .map(|at_us| SeriesPoint {
             at_monotonic_sec: at_us as f64 / MICROS,
@@ -76,14 +80,14 @@ pub fn decode(block: &[u8]) -> Result<Vec<SeriesPoint>, Damage> {
         })
         .collect::<Vec<_>>();
     for (scale, _, place) in QUANTITIES {
-        let values = reader.optional(Shape::Drifting, points.len())?;
+        let values = reader.optional(Encoding::Delta, points.len())?;
         for (point, value) in points.iter_mut().zip(values) {
             *place(point) = value.map(|value| value as f64 / scale);
         }
     }
     let reasons = reader.texts(points.len())?;
     for (point, reasons) in points.iter_mut().zip(reasons) {
-        let names = reasons.split(BETWEEN_REASONS).filter(|name| !name.is_empty());
+        let names = reasons.split(REASON_SEPARATOR).filter(|name| !name.is_empty());
         point.throttle_reasons = names.map(str::to_owned).collect();
     }
     Ok(points)
@@ -105,9 +109,9 @@ mod tests {
             .collect()
     }
 
-    /// As a GPU looks at 10 Hz: a moment is late by chance, power moves by watts, load and clocks change at 5 Hz,
-    /// temperature at 1 Hz. Of true chance, which nothing compresses.
-    fn lively(samples: u32) -> Vec<SeriesPoint> {
+    /// Returns samples like those of a busy GPU at 10 Hz: times jitter, power varies by watts, load and clocks change
+    /// at 5 Hz, temperature at 1 Hz. They are random, which is the worst case for compression.
+    fn busy_gpu(samples: u32) -> Vec<SeriesPoint> {
         let mut chance = ChaCha8Rng::seed_from_u64(1);
         let (mut utilisation, mut temperature, mut sm_clock) = (0.0, 0.0, 0.0);
         let mut point = |sample: u32| {
@@ -134,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn a_lively_gpu_takes_less_than_eight_bytes_a_sample() {
-        let bytes = encode(&lively(10_000))
+    fn a_busy_gpu_takes_less_than_eight_bytes_a_sample() {
+        let bytes = encode(&busy_gpu(10_000))
             .iter()
             .map(|block| block.columns.len())
             .sum::<usize>() as f64
@@ -145,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn a_lively_series_of_several_blocks_reads_back_whole() {
-        let points = lively(2 * POINTS_A_BLOCK as u32 + 1);
+    fn a_series_of_several_blocks_reads_back_whole() {
+        let points = busy_gpu(2 * POINTS_PER_BLOCK as u32 + 1);
         assert_eq!(encode(&points).len(), 3);
         for (before, after) in points.iter().zip(read_back(&points)) {
             assert!((before.at_monotonic_sec - after.at_monotonic_sec).abs() < 1e-6);

@@ -1,23 +1,25 @@
-//! Requests with the time of each token as blocks. Nothing is lost: a moment is kept to the last bit of its float.
+//! Requests and the time of each token as blocks. Lossless: each time reads back to the last bit of its float.
 
-use super::block::{Damage, Reader, Shape, Writer, of_length};
-use super::{Block, POINTS_A_BLOCK};
+use super::block::{Damage, Encoding, Reader, Writer, of_length};
+use super::{Block, POINTS_PER_BLOCK};
 use joulemark_measurement::{AnswerChunk, RequestMeasurement};
 use serde::{Deserialize, Serialize};
 
-/// The clock counts nanoseconds. Where an uptime of months leaves a float's last bit between them, a tenth tells.
-const MOMENTS: [f64; 2] = [1e9, 1e10];
-/// Milliseconds that are the difference of two moments.
-const DURATIONS: [f64; 2] = [1e6, 1e7];
+/// Scales of times in seconds. The clock counts nanoseconds; after an uptime of months a float no longer holds them
+/// exactly, and tenths of a nanosecond are needed.
+const TIME_SCALES: [f64; 2] = [1e9, 1e10];
+/// Scales of differences between two times, in milliseconds.
+const DURATION_SCALES: [f64; 2] = [1e6, 1e7];
 
+/// Encodes requests. A block ends with the request that reaches `POINTS_PER_BLOCK` tokens.
 pub fn encode(requests: &[RequestMeasurement]) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut rest = requests;
     while !rest.is_empty() {
         let mut tokens = 0;
-        // At least one, whatever its length.
+        // At least one request, however long.
         let fit = rest.iter().take_while(|request| {
-            let fits = tokens < POINTS_A_BLOCK;
+            let fits = tokens < POINTS_PER_BLOCK;
             tokens += request.output_monotonic_sec().len() + 1;
             fits
         });
@@ -28,9 +30,10 @@ pub fn encode(requests: &[RequestMeasurement]) -> Vec<Block> {
     blocks
 }
 
+/// Encodes the requests of one block.
 fn block(requests: &[RequestMeasurement]) -> Block {
     let mut writer = Writer::default();
-    let mut counts = |of: fn(&RequestMeasurement) -> i64| writer.numbers(Shape::Drifting, requests.iter().map(of));
+    let mut counts = |of: fn(&RequestMeasurement) -> i64| writer.numbers(Encoding::Delta, requests.iter().map(of));
     counts(|request| request.prompt_index.into());
     counts(|request| request.input_tokens.into());
     counts(|request| request.output_tokens.into());
@@ -38,32 +41,35 @@ fn block(requests: &[RequestMeasurement]) -> Block {
     counts(|request| request.output_token_ids.len() as i64);
     let floats = |of: fn(&RequestMeasurement) -> Option<f64>| requests.iter().filter_map(of).collect::<Vec<_>>();
     writer.floats(
-        Shape::Drifting,
+        Encoding::Delta,
         &floats(|request| Some(request.sent_monotonic_sec)),
-        &MOMENTS,
+        &TIME_SCALES,
     );
     writer.floats(
-        Shape::Drifting,
+        Encoding::Delta,
         &floats(|request| Some(request.completed_monotonic_sec)),
-        &MOMENTS,
+        &TIME_SCALES,
     );
-    writer.optional(Shape::Plain, requests.iter().map(|request| request.ttft_ms.map(|_| 0)));
-    writer.floats(Shape::Drifting, &floats(|request| request.ttft_ms), &DURATIONS);
+    writer.optional(
+        Encoding::Plain,
+        requests.iter().map(|request| request.ttft_ms.map(|_| 0)),
+    );
+    writer.floats(Encoding::Delta, &floats(|request| request.ttft_ms), &DURATION_SCALES);
     let moments = requests
         .iter()
         .flat_map(|request| request.token_monotonic_sec.iter().copied());
     let moments = moments.collect::<Vec<_>>();
-    writer.floats(Shape::Ticking, &moments, &MOMENTS);
+    writer.floats(Encoding::DeltaOfDeltas, &moments, &TIME_SCALES);
     let tokens = requests
         .iter()
         .flat_map(|request| request.output_token_ids.iter().map(|&token| i64::from(token)));
     let tokens = tokens.collect::<Vec<_>>();
-    writer.numbers(Shape::Plain, tokens.into_iter());
+    writer.numbers(Encoding::Plain, tokens.into_iter());
     writer.texts(requests.iter().map(|request| request.finish_reason.clone()));
     let is_loaded = requests.iter().any(|request| request.due_monotonic_sec.is_some());
-    match of_server(requests) {
+    match server_fields(requests) {
         None if !is_loaded => {}
-        of_server => writer.texts(std::iter::once(of_server.unwrap_or_default())),
+        server_fields => writer.texts(std::iter::once(server_fields.unwrap_or_default())),
     }
     if is_loaded {
         write_load(&mut writer, requests);
@@ -74,24 +80,25 @@ fn block(requests: &[RequestMeasurement]) -> Block {
     }
 }
 
-/// Writes what requests have by a load: a block without ends earlier.
+/// Appends the columns of requests that a load generator sent. A block without such requests does not have these
+/// columns.
 fn write_load(writer: &mut Writer, requests: &[RequestMeasurement]) {
     let mut column = |of: fn(&RequestMeasurement) -> Option<f64>, scales: &[f64]| {
-        writer.optional(Shape::Plain, requests.iter().map(|request| of(request).map(|_| 0)));
+        writer.optional(Encoding::Plain, requests.iter().map(|request| of(request).map(|_| 0)));
         let known: Vec<f64> = requests.iter().filter_map(of).collect();
-        writer.floats(Shape::Drifting, &known, scales);
+        writer.floats(Encoding::Delta, &known, scales);
     };
-    column(|request| request.due_monotonic_sec, &MOMENTS);
-    column(|request| request.sender_lag_ms, &DURATIONS);
+    column(|request| request.due_monotonic_sec, &TIME_SCALES);
+    column(|request| request.sender_lag_ms, &DURATION_SCALES);
 }
 
-/// Returns the column of numbers that not every request has.
+/// Reads a column of floats that some requests lack; all `None` when the block has no further column.
 fn optional_floats(reader: &mut Reader, requests: usize, scales: &[f64]) -> Result<Vec<Option<f64>>, Damage> {
     if reader.is_at_end() {
         return Ok(vec![None; requests]);
     }
-    let has = reader.optional(Shape::Plain, requests)?;
-    let mut known = reader.floats(Shape::Drifting, scales)?.into_iter();
+    let has = reader.optional(Encoding::Plain, requests)?;
+    let mut known = reader.floats(Encoding::Delta, scales)?.into_iter();
     let next = |has: Option<i64>| {
         has.map(|_| known.next().ok_or_else(|| "a column is too short".to_owned()))
             .transpose()
@@ -99,37 +106,38 @@ fn optional_floats(reader: &mut Reader, requests: usize, scales: &[f64]) -> Resu
     has.into_iter().map(next).collect()
 }
 
-/// What a request has from a server alone.
+/// The fields of a request that only a serving engine's answer has.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
-struct OfServer {
+struct ServerFields {
     chunks: Vec<AnswerChunk>,
     output_text_sha256: Option<String>,
     time_to_first_answer_ms: Option<f64>,
     cached_tokens: Option<u32>,
 }
 
-/// Returns what the requests have from a server, as JSON; `None` where none has anything.
-fn of_server(requests: &[RequestMeasurement]) -> Option<String> {
-    let part = |request: &RequestMeasurement| OfServer {
+/// Returns these fields of the requests as JSON; `None` when no request has any.
+fn server_fields(requests: &[RequestMeasurement]) -> Option<String> {
+    let part = |request: &RequestMeasurement| ServerFields {
         chunks: request.chunks.clone(),
         output_text_sha256: request.output_text_sha256.clone(),
         time_to_first_answer_ms: request.time_to_first_answer_ms,
         cached_tokens: request.cached_tokens,
     };
     let parts = requests.iter().map(part).collect::<Vec<_>>();
-    if parts.iter().all(|part| *part == OfServer::default()) {
+    if parts.iter().all(|part| *part == ServerFields::default()) {
         return None;
     }
     serde_json::to_string(&parts).ok()
 }
 
-fn parts_of_server(reader: &mut Reader, requests: usize) -> Result<Vec<OfServer>, Damage> {
+/// Reads these fields; empty ones for a block without them.
+fn read_server_fields(reader: &mut Reader, requests: usize) -> Result<Vec<ServerFields>, Damage> {
     if reader.is_at_end() {
-        return Ok((0..requests).map(|_| OfServer::default()).collect());
+        return Ok((0..requests).map(|_| ServerFields::default()).collect());
     }
     let text = reader.texts(1)?.pop().unwrap_or_default();
     if text.is_empty() {
-        return Ok((0..requests).map(|_| OfServer::default()).collect());
+        return Ok((0..requests).map(|_| ServerFields::default()).collect());
     }
     of_length(
         serde_json::from_str(&text).map_err(|error| error.to_string())?,
@@ -137,33 +145,35 @@ fn parts_of_server(reader: &mut Reader, requests: usize) -> Result<Vec<OfServer>
     )
 }
 
+/// Decodes the requests of one block.
+///
 /// # Errors
-/// What is wrong with the block.
+/// Returns a description of the damage when the block is damaged.
 pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
     let mut reader = Reader::new(block)?;
-    let prompt_index = reader.numbers(Shape::Drifting)?;
+    let prompt_index = reader.numbers(Encoding::Delta)?;
     let requests = prompt_index.len();
-    let mut counts = || of_length(reader.numbers(Shape::Drifting)?, requests);
+    let mut counts = || of_length(reader.numbers(Encoding::Delta)?, requests);
     let (input, output, moment_counts, token_counts) = (counts()?, counts()?, counts()?, counts()?);
-    let sent = of_length(reader.floats(Shape::Drifting, &MOMENTS)?, requests)?;
-    let completed = of_length(reader.floats(Shape::Drifting, &MOMENTS)?, requests)?;
-    let has_ttft = reader.optional(Shape::Plain, requests)?;
-    let mut ttft = reader.floats(Shape::Drifting, &DURATIONS)?.into_iter();
-    let mut moments = reader.floats(Shape::Ticking, &MOMENTS)?.into_iter();
-    let mut tokens = reader.numbers(Shape::Plain)?.into_iter();
+    let sent = of_length(reader.floats(Encoding::Delta, &TIME_SCALES)?, requests)?;
+    let completed = of_length(reader.floats(Encoding::Delta, &TIME_SCALES)?, requests)?;
+    let has_ttft = reader.optional(Encoding::Plain, requests)?;
+    let mut ttft = reader.floats(Encoding::Delta, &DURATION_SCALES)?.into_iter();
+    let mut moments = reader.floats(Encoding::DeltaOfDeltas, &TIME_SCALES)?.into_iter();
+    let mut tokens = reader.numbers(Encoding::Plain)?.into_iter();
     let mut finish_reasons = reader.texts(requests)?.into_iter();
-    let of_server = parts_of_server(&mut reader, requests)?;
-    let due = optional_floats(&mut reader, requests, &MOMENTS)?;
-    let lag = optional_floats(&mut reader, requests, &DURATIONS)?;
+    let server_fields = read_server_fields(&mut reader, requests)?;
+    let due = optional_floats(&mut reader, requests, &TIME_SCALES)?;
+    let lag = optional_floats(&mut reader, requests, &DURATION_SCALES)?;
     let mut decoded = Vec::with_capacity(requests);
-    for (at, of_server) in of_server.into_iter().enumerate() {
+    for (at, server_fields) in server_fields.into_iter().enumerate() {
         let ttft_ms = has_ttft[at]
             .map(|_| ttft.next().ok_or("a column is too short"))
             .transpose()?;
         let of_request = (0..moment_counts[at]).map(|_| moments.next());
         let token_monotonic_sec = of_request.collect::<Option<Vec<_>>>().ok_or("a column is too short")?;
         let of_request = (0..token_counts[at]).map(|_| tokens.next().and_then(|token| u32::try_from(token).ok()));
-        let output_token_ids = of_request.collect::<Option<Vec<_>>>().ok_or("a token is not there")?;
+        let output_token_ids = of_request.collect::<Option<Vec<_>>>().ok_or("a token is missing")?;
         decoded.push(RequestMeasurement {
             prompt_index: unsigned(prompt_index[at])?,
             input_tokens: unsigned(input[at])?,
@@ -174,10 +184,10 @@ pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
             token_monotonic_sec,
             output_token_ids,
             finish_reason: finish_reasons.next().unwrap_or_default(),
-            chunks: of_server.chunks,
-            output_text_sha256: of_server.output_text_sha256,
-            time_to_first_answer_ms: of_server.time_to_first_answer_ms,
-            cached_tokens: of_server.cached_tokens,
+            chunks: server_fields.chunks,
+            output_text_sha256: server_fields.output_text_sha256,
+            time_to_first_answer_ms: server_fields.time_to_first_answer_ms,
+            cached_tokens: server_fields.cached_tokens,
             due_monotonic_sec: due[at],
             sender_lag_ms: lag[at],
         });
@@ -186,7 +196,7 @@ pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
 }
 
 fn unsigned(value: i64) -> Result<u32, Damage> {
-    value.try_into().map_err(|_| format!("{value} is no count"))
+    value.try_into().map_err(|_| format!("{value} is not a count"))
 }
 
 #[cfg(test)]
@@ -206,10 +216,11 @@ mod tests {
             .collect()
     }
 
-    /// A token about every 17 ms, as a small model has them on a CPU, of a vocabulary of 49,152, after `uptime_ns`.
+    /// Returns a request after an uptime of `uptime_ns` with a token about every 17 ms, as a small model on a CPU
+    /// generates them, from a vocabulary of 49,152.
     fn request(number: u64, tokens: u64, uptime_ns: u64) -> RequestMeasurement {
         let sec = |ns: u64| ns as f64 / 1e9;
-        // True chance, which nothing compresses.
+        // Random values, which do not compress.
         let mut chance = ChaCha8Rng::seed_from_u64(number);
         let sent_ns = uptime_ns + number * 2_000_000_000 + chance.random_range(0..1_000_000);
         let mut at_ns = sent_ns + 150_000_000;
@@ -232,7 +243,7 @@ mod tests {
         }
     }
 
-    /// The same by a server that sends text, two tokens at a time.
+    /// Returns the same request as answered by a server that sends text, two tokens at a time.
     fn served(number: u64, tokens: u64) -> RequestMeasurement {
         let whole = request(number, tokens, 9);
         let chunk = |pair: &[f64]| AnswerChunk {
@@ -251,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_s_answers_read_back_beside_those_that_have_none_of_its() {
+    fn server_fields_read_back_beside_requests_without_them() {
         let mixed = [served(1, 7), request(2, 3, 5), served(3, 0)];
         assert_eq!(read_back(&mixed), mixed);
         let many = (0..200).map(|number| served(number, 90)).collect::<Vec<_>>();
@@ -260,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn when_requests_were_due_reads_back_and_a_block_without_is_as_it_ever_was() {
+    fn the_columns_of_a_load_generator_read_back() {
         let due = |request: RequestMeasurement| {
             let due = Monotonic::from_sec(request.sent_monotonic_sec - 0.125);
             request.since(due, 0.000_25)
@@ -271,7 +282,7 @@ mod tests {
         assert_eq!(read_back(&mixed), mixed);
     }
 
-    /// Two requests of `request` and one of `served`, as the release before there were loads stored them.
+    /// Two requests of `request` and one of `served`, as stored by the release before load generation existed.
     const WITHOUT_LOADS: [&str; 2] = [
         "01015d00a2ff0202020252020206050206050206050102f4e0ddf30e8e8ae7f30e0102d0d98ac4108ad4f6c20e0300020201\
          000001febbd3dbecc1f0e480010103a6b6839310e58ccb8210ddb51203d2bd05dea104fefc0201066c656e677468020000",
@@ -283,7 +294,7 @@ mod tests {
     ];
 
     #[test]
-    fn blocks_of_before_there_were_loads_are_read() {
+    fn blocks_from_before_load_generation_are_read() {
         let expected = [vec![request(1, 3, 5), request(2, 0, 5)], vec![served(4, 3)]];
         for (stored, expected) in WITHOUT_LOADS.iter().zip(expected) {
             let block = hex::decode(stored).unwrap();
@@ -319,10 +330,10 @@ mod tests {
 
     #[test]
     fn a_request_longer_than_a_block_is_one() {
-        let long = [request(1, 3 * POINTS_A_BLOCK as u64, 0), request(2, 1, 0)];
+        let long = [request(1, 3 * POINTS_PER_BLOCK as u64, 0), request(2, 1, 0)];
         let blocks = encode(&long);
         let points = blocks.iter().map(|block| block.points).collect::<Vec<_>>();
-        assert_eq!(points, [3 * POINTS_A_BLOCK, 1]);
+        assert_eq!(points, [3 * POINTS_PER_BLOCK, 1]);
         assert_eq!(read_back(&long), long);
     }
 

@@ -1,5 +1,5 @@
-//! A search's next points, queued in the transaction that ends the last of those that it waited for: whichever server does
-//! so goes on with it, and none is needed to remember it.
+//! The next points of a search. They are queued in the transaction that ends the last experiment the search waited for:
+//! the server that ends it continues the search, and no server needs to hold its state.
 
 use jiff::Timestamp;
 use sqlx::any::Any;
@@ -14,10 +14,10 @@ use joulemark_experiment::access::Actor;
 use joulemark_experiment::sweep::{Placement, SearchAnswer, SearchState, SearchTry, SweepRequest};
 use joulemark_experiment::{Arrival, ExperimentId, Spec, State, Warning};
 
-/// One row at most: an experiment is of one sweep.
+/// At most one row, since an experiment belongs to at most one sweep.
 const OPEN: &str = "SELECT s.id FROM sweep_runs r JOIN sweeps s ON s.id = r.sweep_id \
      WHERE r.experiment_id = $1 AND s.search_state = 'searching'";
-/// Whoever settles another experiment of the search waits here, and then sees how this one ended.
+/// Locks the search. A transaction that ends another of its experiments waits here, and then sees how this one ended.
 const LOCK: &str = "UPDATE sweeps SET search_state = search_state WHERE id = $1 AND search_state = 'searching' \
      RETURNING id, request, submitter, request_id, search";
 const UNFINISHED: &str = "SELECT COUNT(*) AS runs FROM sweep_runs r JOIN experiments e ON e.id = r.experiment_id \
@@ -26,7 +26,7 @@ const ENDED: &str = "SELECT e.state, p.experiment_id, p.report, p.packed FROM sw
      JOIN experiments e ON e.id = r.experiment_id LEFT JOIN reports p ON p.experiment_id = e.id \
      WHERE r.sweep_id = $1 AND r.point = $2 ORDER BY r.repeat_number";
 
-/// A search that is open, and whose row nobody else has.
+/// An unfinished search whose row is locked.
 struct Locked {
     id: ExperimentId,
     request: SweepRequest,
@@ -35,9 +35,9 @@ struct Locked {
     answer: SearchAnswer,
 }
 
-/// Goes on with the search that waited for an experiment's end, where there is one and nothing else of it is unfinished.
-/// A search that cannot be read back is given up: no experiment's end may fail by it.
-pub async fn go_on(
+/// Continues the search that an experiment belongs to, once all its queued runs have ended. A search that cannot be
+/// read back is cancelled, so that the end of the experiment can still be stored.
+pub async fn continue_search(
     transaction: &mut Transaction<'static, Any>,
     experiment: ExperimentId,
     now: Timestamp,
@@ -48,7 +48,7 @@ pub async fn go_on(
         let sweep: String = row.try_get("id")?;
         match step(transaction, &sweep, now).await {
             Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(sweep, %error, "a search is given up");
+                tracing::error!(sweep, %error, "a search cannot be continued and is cancelled");
                 sqlx::query("UPDATE sweeps SET search_state = 'cancelled' WHERE id = $1")
                     .bind(&sweep)
                     .execute(&mut **transaction)
@@ -61,6 +61,7 @@ pub async fn go_on(
     Ok(())
 }
 
+/// Evaluates the points that have ended and queues the next ones.
 async fn step(transaction: &mut Transaction<'static, Any>, sweep: &str, now: Timestamp) -> Result<(), StoreError> {
     let Some(locked) = lock(transaction, sweep).await? else {
         return Ok(());
@@ -74,10 +75,10 @@ async fn step(transaction: &mut Transaction<'static, Any>, sweep: &str, now: Tim
     }
     let mut observed = Vec::new();
     for point in &locked.answer.pending {
-        observed.extend(observed_at(transaction, &locked, *point).await?);
+        observed.extend(result_of_point(transaction, &locked, *point).await?);
     }
     let answer = advance(&locked.request, locked.answer.clone(), observed);
-    // All are read before the first is queued: a search that is given up has queued nothing.
+    // Reads all plans before it queues the first, so that a search that is cancelled has queued nothing.
     let mut plans = Vec::new();
     for point in &answer.pending {
         plans.push((*point, planned(transaction, locked.id, *point).await?));
@@ -113,8 +114,8 @@ async fn lock(transaction: &mut Transaction<'static, Any>, sweep: &str) -> Resul
     }))
 }
 
-/// Returns what came of a point whose runs have all ended; `None` where the sweep has no goal.
-async fn observed_at(
+/// Returns the result of a point whose runs have all ended; `None` when the sweep has no goal.
+async fn result_of_point(
     transaction: &mut Transaction<'static, Any>,
     locked: &Locked,
     point: u32,
@@ -137,7 +138,7 @@ async fn observed_at(
     Ok(Some(observe(goal, point, &reports, not_completed)))
 }
 
-/// Reads a point that was planned.
+/// Reads the spec and the warnings of a planned point.
 async fn planned(
     transaction: &mut Transaction<'static, Any>,
     sweep: ExperimentId,
@@ -158,7 +159,7 @@ async fn planned(
     ))
 }
 
-/// Queues one run of a point that was planned. It finds room whatever the limits are: the sweep was let in as a whole.
+/// Queues one run of a planned point. Quotas do not apply, since the whole sweep was accepted at submission.
 async fn queue(
     transaction: &mut Transaction<'static, Any>,
     locked: &Locked,
@@ -187,7 +188,7 @@ async fn queue(
     insert_run(transaction, locked.id, placement, new.id).await
 }
 
-/// Notes which experiment is one run of a point.
+/// Records which experiment is a run of a point.
 pub async fn insert_run(
     transaction: &mut Transaction<'static, Any>,
     sweep: ExperimentId,
@@ -205,7 +206,7 @@ pub async fn insert_run(
     Ok(())
 }
 
-/// Forgets the points that are not queued.
+/// Deletes the planned points that were not queued.
 pub async fn drop_plans(transaction: &mut Transaction<'static, Any>, sweep: &str) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM sweep_plans WHERE sweep_id = $1")
         .bind(sweep)

@@ -1,5 +1,6 @@
-//! A device's series as releases up to 0.1 stored it: one JSON document, a column a quantity, whole numbers, equal
-//! neighbours once with their count. Only read: what is written now stands in blocks (`raw`).
+//! The time series of a device as releases up to 0.1 stored it: one JSON document with a column for each quantity,
+//! scaled to whole numbers, and equal neighbours run-length encoded. Read only; new series are stored in blocks
+//! (`raw`).
 
 use std::iter::repeat_n;
 
@@ -11,16 +12,17 @@ const MICROS: f64 = 1e6;
 const MILLIS: f64 = 1e3;
 const UNITS: f64 = 1.0;
 
-/// A value and how often it comes in a row.
+/// Values with the length of each run.
 type Runs<T> = Vec<(T, usize)>;
 
+/// The stored document.
 #[derive(Debug, Deserialize)]
 pub struct Columns {
     gpu: Option<u32>,
     gpu_uuid: Option<String>,
     zone: Option<String>,
     zone_path: Option<String>,
-    /// The first moment in microseconds, then differences.
+    /// The first time in microseconds, then differences.
     at_us: Vec<i64>,
     power_mw: Vec<Option<i64>>,
     utilisation_millipercent: Runs<Option<i64>>,
@@ -32,7 +34,7 @@ pub struct Columns {
     throttle_reasons: Runs<Vec<String>>,
 }
 
-/// A column that is too short, which only another program can have written, leaves its quantity unknown.
+/// Decodes a document. A column that is too short leaves its quantity unknown.
 pub fn decode(columns: Columns) -> DeviceSeries {
     let numbers = |runs: Runs<Option<i64>>, scale: f64| {
         let each = runs.into_iter().flat_map(|(value, times)| repeat_n(value, times));
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_release_0_1_wrote_reads_back() {
+    fn a_document_of_release_0_1_is_read() {
         let stored = r#"{"gpu":1,"gpu_uuid":"GPU-a","zone":null,"zone_path":null,"at_us":[5000000000,100003],
             "power_mw":[200125,null],"utilisation_millipercent":[[60000,2]],"temperature_millidegrees":[[null,2]],
             "sm_clock_mhz":[[1410,1],[1395,1]],"memory_clock_mhz":[[1593,2]],"memory_used_bytes":[[40000000000,2]],

@@ -1,4 +1,4 @@
-//! Hosts that this one is not: forwards, other users, servers at several addresses.
+//! Cases on fake hosts: forwards, other users, servers at several addresses.
 
 use crate::fixtures::{FakeHost, LOOPBACK};
 use crate::not_found::NotFound;
@@ -16,7 +16,7 @@ fn forward(reason: &NotFound) -> Option<&str> {
 }
 
 #[test]
-fn workers_that_share_the_socket_are_found_by_who_started_them() {
+fn workers_that_share_a_socket_are_found_by_their_parent() {
     let fake = FakeHost::new();
     for (pid, parent) in [(100, 1), (110, 100), (120, 100), (121, 120)] {
         fake.process(pid, "python3", parent);
@@ -25,19 +25,19 @@ fn workers_that_share_the_socket_are_found_by_who_started_them() {
     let served = find(&fake.host(), LOOPBACK, 8000).expect("a server");
     assert_eq!(
         (served.pids, served.found_by.as_str()),
-        (vec![100], "who listens on port 8000")
+        (vec![100], "the listener on port 8000")
     );
 }
 
 #[test]
-fn servers_that_share_the_port_by_sockets_of_their_own_are_all_found() {
+fn servers_that_share_a_port_are_all_found() {
     let fake = FakeHost::new();
     fake.process(100, "vllm", 1);
     fake.process(200, "vllm", 1);
     fake.listens(LOOPBACK, 8000, 7, &[100]);
     fake.listens(LOOPBACK, 8000, 8, &[200]);
     assert_eq!(find(&fake.host(), LOOPBACK, 8000).expect("both").pids, [100, 200]);
-    // One of them is another user's.
+    // A third belongs to another user.
     fake.listens(LOOPBACK, 8000, 9, &[]);
     assert!(matches!(
         reason(&fake, LOOPBACK),
@@ -46,7 +46,7 @@ fn servers_that_share_the_port_by_sockets_of_their_own_are_all_found() {
 }
 
 #[test]
-fn two_servers_on_one_port_are_told_apart_by_their_addresses() {
+fn two_servers_on_one_port_are_distinguished_by_their_addresses() {
     let fake = FakeHost::new();
     fake.process(100, "vllm", 1);
     fake.process(200, "llama-server", 1);
@@ -63,7 +63,7 @@ fn two_servers_on_one_port_are_told_apart_by_their_addresses() {
 }
 
 #[test]
-fn localhost_is_one_server_where_it_listens_at_both_addresses_or_at_one() {
+fn localhost_is_one_server_that_listens_at_either_or_both_addresses() {
     let fake = FakeHost::new();
     fake.process(100, "vllm", 1);
     fake.listens("::1", 8000, 7, &[100]);
@@ -73,7 +73,7 @@ fn localhost_is_one_server_where_it_listens_at_both_addresses_or_at_one() {
 }
 
 #[test]
-fn a_forward_is_no_engine() {
+fn a_forward_is_rejected() {
     for program in ["docker-proxy", "sshd", "nginx", "kubectl", "rootlessport"] {
         let fake = FakeHost::new();
         fake.process(100, program, 1);
@@ -84,7 +84,7 @@ fn a_forward_is_no_engine() {
 }
 
 #[test]
-fn a_socket_that_systemd_keeps_is_the_engine_s_once_it_was_started() {
+fn a_socket_held_by_systemd_belongs_to_the_started_engine() {
     let fake = FakeHost::new();
     fake.process(1, "systemd", 0);
     fake.listens(LOOPBACK, 8000, 7, &[1]);
@@ -108,7 +108,7 @@ fn a_router_is_found_with_the_launcher_that_starts_its_shards() {
 }
 
 #[test]
-fn a_process_whose_files_may_not_be_read_is_not_guessed() {
+fn a_process_with_unreadable_files_is_reported_as_hidden() {
     let fake = FakeHost::new();
     fake.process(100, "vllm", 1);
     fake.listens(LOOPBACK, 8000, 7, &[100]);
@@ -120,7 +120,7 @@ fn a_process_whose_files_may_not_be_read_is_not_guessed() {
 }
 
 #[test]
-fn nobody_and_another_host_have_reasons_of_their_own() {
+fn a_missing_listener_and_another_host_have_different_reasons() {
     let fake = FakeHost::new();
     assert!(matches!(reason(&fake, LOOPBACK), NotFound::NobodyListens { .. }));
     assert!(matches!(reason(&fake, "192.0.2.1"), NotFound::AnotherHost { .. }));

@@ -1,20 +1,20 @@
-//! Sockets of this process and of children that inherit them, as their standard input.
+//! Cases with real sockets, of this process and of children that inherit them as their standard input.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
-use crate::fixtures::forks_alone;
+use crate::fixtures::exclude_other_forks;
 use crate::host::Host;
 use crate::not_found::NotFound;
 use crate::port::find;
 
-/// A child that holds a socket and is killed at the end of the test.
+/// A child that holds a socket and is killed when it is dropped.
 struct Holder(Child);
 
 impl Holder {
-    /// Starts a shell that runs `script` and then sleeps without using a CPU.
+    /// Starts a shell that runs `script` and then stops itself, using no CPU time.
     fn of(socket: &TcpListener, script: &str) -> Self {
         let inherited = OwnedFd::from(socket.try_clone().expect("a second handle"));
         let mut command = Command::new("sh");
@@ -30,7 +30,7 @@ impl Drop for Holder {
     }
 }
 
-/// Returns a socket at the address; `None` on a host without it.
+/// Returns a listening socket at the address; `None` on a host without that address.
 fn listening(address: &str) -> Option<(TcpListener, u16)> {
     let address: IpAddr = address.parse().expect("an address");
     let socket = TcpListener::bind(SocketAddr::new(address, 0)).ok()?;
@@ -47,7 +47,7 @@ fn me() -> u32 {
 }
 
 #[test]
-fn this_process_is_found_at_each_address_that_it_listens_at() {
+fn this_process_is_found_at_each_of_its_addresses() {
     for (bound, names) in [
         ("127.0.0.1", &["127.0.0.1", "::ffff:127.0.0.1"][..]),
         ("::1", &["::1", "[::1]"]),
@@ -66,11 +66,11 @@ fn this_process_is_found_at_each_address_that_it_listens_at() {
 }
 
 #[test]
-fn localhost_is_this_process_where_it_has_both_addresses() {
+fn localhost_is_this_process_when_it_has_both_addresses() {
     loop {
         let (_v4, port) = listening("127.0.0.1").expect("a port");
         match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
-            // Another program's, by chance.
+            // Another program has the port.
             Err(error) if error.kind() == ErrorKind::AddrInUse => {}
             _v6_if_there_is => return assert_eq!(found("localhost", port), [me()]),
         }
@@ -78,8 +78,8 @@ fn localhost_is_this_process_where_it_has_both_addresses() {
 }
 
 #[test]
-fn a_port_that_was_left_has_no_server() {
-    let _alone = forks_alone();
+fn a_closed_port_has_no_server() {
+    let _alone = exclude_other_forks();
     let (socket, port) = listening("127.0.0.1").expect("a port");
     drop(socket);
     let left = find(&Host::here(), "127.0.0.1", port);
@@ -87,8 +87,8 @@ fn a_port_that_was_left_has_no_server() {
 }
 
 #[test]
-fn a_child_that_inherits_the_socket_is_of_its_parent_until_it_has_it_alone() {
-    let _alone = forks_alone();
+fn an_inherited_socket_belongs_to_the_parent_while_it_is_open_there() {
+    let _alone = exclude_other_forks();
     let (socket, port) = listening("127.0.0.1").expect("a port");
     let child = Holder::of(&socket, "");
     assert_eq!(found("127.0.0.1", port), [me()]);
@@ -97,10 +97,10 @@ fn a_child_that_inherits_the_socket_is_of_its_parent_until_it_has_it_alone() {
 }
 
 #[test]
-fn two_servers_of_one_port_are_told_apart() {
-    let _alone = forks_alone();
+fn two_real_servers_on_one_port_are_distinguished() {
+    let _alone = exclude_other_forks();
     let (socket, port) = listening("127.0.0.1").expect("a port");
-    // Another address of loopback, where nobody listens by chance.
+    // Another loopback address, on which no other program listens.
     let second = TcpListener::bind(("127.0.0.77", port)).expect("the same port");
     let child = Holder::of(&second, "");
     drop(second);
@@ -110,8 +110,8 @@ fn two_servers_of_one_port_are_told_apart() {
 }
 
 #[test]
-fn a_child_called_as_a_forward_is_no_engine() {
-    let _alone = forks_alone();
+fn a_child_with_the_name_of_a_forward_is_rejected() {
+    let _alone = exclude_other_forks();
     let (socket, port) = listening("127.0.0.1").expect("a port");
     let child = Holder::of(&socket, "printf socat > /proc/$$/comm");
     drop(socket);

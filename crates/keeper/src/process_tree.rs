@@ -1,4 +1,4 @@
-//! An engine that was started, with all that it started, until none of it is left.
+//! A running engine and its descendants, until none is left.
 
 use std::io;
 use std::time::Duration;
@@ -16,15 +16,16 @@ use crate::order::KeepEvent;
 use crate::process::{Identity, Process};
 use crate::wakeups::Wakeups;
 
-/// A process that waits for a device or a network file system dies only when that answers; one of another user never.
-const KILL_PATIENCE: Duration = Duration::from_secs(30);
-/// Between two rounds of kills, doubled each time.
+/// Maximum wait after SIGKILL. A process that waits for a device or a network file system dies only when that answers;
+/// a process of another user cannot be killed.
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two rounds of kills, doubled each time up to `MAX_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// The keeper's family. As a subreaper it is the parent of every orphan among its descendants, from the moment that the
-/// orphan's parent dies: it has no descendant exactly when it has no child.
-pub struct Kept<'a> {
+/// The process tree of an engine. The keeper is a subreaper and so becomes the parent of every orphan among its
+/// descendants: it has no descendant exactly when it has no child.
+pub struct ProcessTree<'a> {
     engine_pid: u32,
     has_engine_ended: bool,
     cgroup: Option<Cgroup>,
@@ -32,7 +33,8 @@ pub struct Kept<'a> {
     events: &'a mut Events,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> ProcessTree<'a> {
+    /// Returns the process tree of a started engine.
     pub fn new(engine_pid: u32, cgroup: Option<Cgroup>, wakeups: &'a mut Wakeups, events: &'a mut Events) -> Self {
         Self {
             engine_pid,
@@ -43,13 +45,13 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Tells that the engine was started, and sleeps until it ends or the keeper is asked to stop.
+    /// Reports that the engine has started, and waits until it ends or the keeper is asked to stop.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn attend(&mut self, engine: Identity) -> io::Result<()> {
+    /// Returns the error of the operating system.
+    pub fn wait_for_end(&mut self, engine: Identity) -> io::Result<()> {
         let cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.folder().to_owned());
-        self.events.tell(&KeepEvent::Started {
+        self.events.send(&KeepEvent::Started {
             pid: engine.pid,
             start_time_ticks: engine.start_time_ticks,
             cgroup,
@@ -64,13 +66,13 @@ impl<'a> Kept<'a> {
         Ok(())
     }
 
-    /// Ends whatever runs: SIGTERM, and after `grace` SIGKILL, until nothing is left.
+    /// Sends SIGTERM to every process, and SIGKILL after `grace`, until none is left.
     ///
     /// # Errors
-    /// [`KeepError::Survivors`] when something cannot be killed.
+    /// Returns [`KeepError::Survivors`] when a process cannot be killed.
     pub fn end(&mut self, grace: Duration) -> Result<(), KeepError> {
         for process in Process::descendants_of(std::process::id()) {
-            // Gone since, or another user's: that shows below.
+            // The process is gone or belongs to another user; the loops below deal with either.
             let _ = process.signal(Signal::SIGTERM);
         }
         let start = Monotonic::now();
@@ -81,7 +83,7 @@ impl<'a> Kept<'a> {
             }
             self.wakeups.wait(Some(left))?;
         }
-        self.leave_cgroup();
+        self.remove_cgroup();
         Ok(())
     }
 
@@ -89,7 +91,7 @@ impl<'a> Kept<'a> {
         let start = Monotonic::now();
         let mut pause = FIRST_PAUSE;
         while self.reap()? {
-            if since(start) > KILL_PATIENCE {
+            if since(start) > KILL_TIMEOUT {
                 let left = Process::descendants_of(std::process::id());
                 let left = left.iter().map(|one| format!("{} ({})", one.identity.pid, one.name));
                 return Err(KeepError::Survivors(left.collect::<Vec<_>>().join(", ")));
@@ -98,12 +100,12 @@ impl<'a> Kept<'a> {
             self.wakeups.wait(Some(pause))?;
             pause = (pause * 2).min(MAX_PAUSE);
         }
-        self.leave_cgroup();
+        self.remove_cgroup();
         Ok(())
     }
 
-    /// Kills what is there now. A process group dies at once, also those of it that are just being forked; the engine
-    /// leads a session of its own, so that no group of a descendant has a member who is none.
+    /// Kills the present descendants, and their process groups, which includes processes that are being forked. The
+    /// engine leads a session of its own, so a process group of a descendant contains only descendants.
     fn kill_once(&self) {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
@@ -122,17 +124,17 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Takes note of every child that ended. Returns `false` when no child is left.
+    /// Reaps every child that has ended. Returns `false` when no child is left.
     fn reap(&mut self) -> io::Result<bool> {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => return Ok(true),
-                Ok(WaitStatus::Exited(pid, code)) => self.note_end(pid, Some(code), None),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => self.note_end(pid, None, Some(signal as i32)),
-                // One that was killed by a signal without a name is reaped as well.
+                Ok(WaitStatus::Exited(pid, code)) => self.report_end(pid, Some(code), None),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => self.report_end(pid, None, Some(signal as i32)),
+                // A child killed by a signal that nix cannot name is reaped as well.
                 Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
                 Err(Errno::ECHILD) => {
-                    self.note_end(Pid::from_raw(self.engine_pid as i32), None, None);
+                    self.report_end(Pid::from_raw(self.engine_pid as i32), None, None);
                     return Ok(false);
                 }
                 Err(error) => return Err(error.into()),
@@ -140,14 +142,14 @@ impl<'a> Kept<'a> {
         }
     }
 
-    fn note_end(&mut self, pid: Pid, code: Option<i32>, signal: Option<i32>) {
+    fn report_end(&mut self, pid: Pid, code: Option<i32>, signal: Option<i32>) {
         if pid.as_raw() as u32 == self.engine_pid && !self.has_engine_ended {
             self.has_engine_ended = true;
-            self.events.tell(&KeepEvent::Ended { code, signal });
+            self.events.send(&KeepEvent::Ended { code, signal });
         }
     }
 
-    fn leave_cgroup(&mut self) {
+    fn remove_cgroup(&mut self) {
         if let Some(cgroup) = self.cgroup.take() {
             cgroup.remove();
         }

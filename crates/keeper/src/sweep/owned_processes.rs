@@ -1,4 +1,4 @@
-//! Decides which processes are an engine's for sure.
+//! Decides which processes certainly belong to an engine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,34 +7,34 @@ use crate::engine::MARK_VARIABLE;
 use crate::process::Process;
 use crate::record::Record;
 
-/// What a process's environment says of whose it is.
+/// Whether a process has the keeper's mark in its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// The keeper's mark, which nobody else has.
+    /// It has this mark, which is unique to one keeper.
     Marked(String),
-    /// It was read, and there is no mark.
+    /// Its environment was read and contains no mark.
     Unmarked,
-    /// It may not be read or is overwritten, as by a process that shows a title of its own in its place.
-    Silent,
+    /// Its environment cannot be read, or was overwritten, as by a program that sets its process title.
+    Unknown,
 }
 
-/// A process with all that is needed to judge it.
+/// A process with everything that is needed to decide about it.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ObservedProcess {
     pub process: Process,
     pub environment: Environment,
-    /// Its `/proc/<pid>/cgroup`.
+    /// The text of its `/proc/<pid>/cgroup`; `None` when it cannot be read.
     pub membership: Option<String>,
 }
 
-impl Seen {
-    /// Returns every living process of the host.
+impl ObservedProcess {
+    /// Returns every running process of the host.
     pub fn all() -> Vec<Self> {
         let living = Process::all().into_iter().filter(|process| process.is_alive);
-        living.map(Self::look_at).collect()
+        living.map(Self::observe).collect()
     }
 
-    fn look_at(process: Process) -> Self {
+    fn observe(process: Process) -> Self {
         let folder = format!("/proc/{}", process.identity.pid);
         Self {
             environment: Environment::parse(&fs::read(format!("{folder}/environ")).unwrap_or_default()),
@@ -46,32 +46,32 @@ impl Seen {
 
 impl Environment {
     fn parse(bytes: &[u8]) -> Self {
-        let mut is_silent = true;
+        let mut is_unknown = true;
         for variable in bytes.split(|byte| *byte == 0) {
             let Some(at) = variable.iter().position(|byte| *byte == b'=') else {
                 continue;
             };
-            is_silent = false;
+            is_unknown = false;
             if &variable[..at] == MARK_VARIABLE.as_bytes() {
                 return Self::Marked(String::from_utf8_lossy(&variable[at + 1..]).into_owned());
             }
         }
-        if is_silent { Self::Silent } else { Self::Unmarked }
+        if is_unknown { Self::Unknown } else { Self::Unmarked }
     }
 }
 
-/// Returns those of `seen` that surely belong to the recorded engine. `members` are the pids in its own cgroup.
+/// Returns the processes in `seen` that certainly belong to the recorded engine. `members` are the pids in its cgroup.
 ///
-/// Sure are: the recorded process, by its pid and start time; what has the keeper's mark in its environment; what is in
-/// the engine's own cgroup; in the engine's session, what can show no environment (`is_silent_in_session`); the children
-/// of these, and all of their sessions: the engine began one of its own, and a session's number is not given to another
-/// while it has a member.
-pub fn belonging(record: &Record, seen: &[Seen], members: &[u32]) -> Vec<Process> {
+/// These are: the recorded process, by pid and start time; processes with the keeper's mark in their environment;
+/// members of the engine's cgroup; processes in the engine's session whose environment is unknown
+/// (`is_unknown_in_recorded_session`); the children of all these; and all processes in their sessions. The engine began
+/// a session of its own, and the id of a session is not reused while it has a member.
+pub fn owned_processes(record: &Record, seen: &[ObservedProcess], members: &[u32]) -> Vec<Process> {
     let own = std::process::id();
     let own_session = seen.iter().find(|one| one.process.identity.pid == own);
     let own_session = own_session.map(|one| one.process.session);
-    // Never the first process of the host or container, nor the one that sweeps.
-    let others: Vec<&Seen> = seen
+    // Excludes the init process of the host or container, and the process that sweeps.
+    let others: Vec<&ObservedProcess> = seen
         .iter()
         .filter(|one| ![0, 1, own].contains(&one.process.identity.pid))
         .collect();
@@ -102,19 +102,20 @@ pub fn belonging(record: &Record, seen: &[Seen], members: &[u32]) -> Vec<Process
     }
 }
 
-fn is_recorded(record: &Record, seen: &[Seen], one: &Seen) -> bool {
+/// Returns whether a process belongs to the engine by its own properties, without its relatives.
+fn is_recorded(record: &Record, seen: &[ObservedProcess], one: &ObservedProcess) -> bool {
     match &one.environment {
         _ if record.engine == Some(one.process.identity) => true,
         Environment::Marked(mark) => *mark == record.mark,
         Environment::Unmarked => false,
-        Environment::Silent => is_silent_in_session(record, seen, one),
+        Environment::Unknown => is_unknown_in_recorded_session(record, seen, one),
     }
 }
 
-/// Tells whether a process without a legible environment is of the recorded session and no later one with its number:
-/// it started no earlier than the engine, is where the engine was (in the service's cgroup, no other service's), and no
-/// other process has the number of the session's leader.
-fn is_silent_in_session(record: &Record, seen: &[Seen], one: &Seen) -> bool {
+/// Returns whether a process with an unknown environment is in the recorded session, and not in a later one with the
+/// same id: it started no earlier than the engine, is in the engine's cgroup, and the pid of the session's leader has
+/// not been reused.
+fn is_unknown_in_recorded_session(record: &Record, seen: &[ObservedProcess], one: &ObservedProcess) -> bool {
     let Some(engine) = record.engine else { return false };
     let leader = seen.iter().find(|other| other.process.identity.pid == engine.pid);
     one.process.session == engine.pid
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
     use crate::process::Identity;
 
-    const NOBODY: [u32; 0] = [];
+    const NONE: [u32; 0] = [];
     const ENGINE: Identity = identity(700, 1000);
 
     const fn identity(pid: u32, start_time_ticks: u64) -> Identity {
@@ -147,9 +148,10 @@ mod tests {
         }
     }
 
-    /// A process of init's in a session of its own, in the service's cgroup, whose environment has no mark.
-    fn stranger(pid: u32, start_time_ticks: u64) -> Seen {
-        Seen {
+    /// Returns a child of init in a session of its own, in the cgroup of the service, without a mark in its
+    /// environment.
+    fn stranger(pid: u32, start_time_ticks: u64) -> ObservedProcess {
+        ObservedProcess {
             process: Process {
                 identity: identity(pid, start_time_ticks),
                 parent: 1,
@@ -163,26 +165,26 @@ mod tests {
         }
     }
 
-    fn in_session(session: u32, one: Seen) -> Seen {
+    fn in_session(session: u32, one: ObservedProcess) -> ObservedProcess {
         let process = Process { session, ..one.process };
-        Seen { process, ..one }
+        ObservedProcess { process, ..one }
     }
 
-    fn child_of(parent: u32, one: Seen) -> Seen {
+    fn child_of(parent: u32, one: ObservedProcess) -> ObservedProcess {
         let process = Process { parent, ..one.process };
-        Seen { process, ..one }
+        ObservedProcess { process, ..one }
     }
 
-    fn with(environment: Environment, one: Seen) -> Seen {
-        Seen { environment, ..one }
+    fn with(environment: Environment, one: ObservedProcess) -> ObservedProcess {
+        ObservedProcess { environment, ..one }
     }
 
-    fn marked(mark: &str, one: Seen) -> Seen {
+    fn marked(mark: &str, one: ObservedProcess) -> ObservedProcess {
         with(Environment::Marked(mark.to_owned()), one)
     }
 
-    fn found(seen: &[Seen]) -> Vec<u32> {
-        let mut found: Vec<u32> = belonging(&record(), seen, &[])
+    fn found(seen: &[ObservedProcess]) -> Vec<u32> {
+        let mut found: Vec<u32> = owned_processes(&record(), seen, &[])
             .iter()
             .map(|process| process.identity.pid)
             .collect();
@@ -191,17 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_and_what_bears_its_mark_belong() {
+    fn the_engine_and_processes_with_its_mark_belong() {
         let daemon = marked("ours", stranger(710, 1100));
         assert_eq!(found(&[stranger(700, 1000), daemon, stranger(711, 1100)]), [700, 710]);
         assert_eq!(
             found(&[stranger(700, 5000), marked("theirs", stranger(712, 1100))]),
-            NOBODY
+            NONE
         );
     }
 
     #[test]
-    fn children_and_sessions_of_what_belongs_belong() {
+    fn children_and_sessions_of_owned_processes_belong() {
         let daemon = marked("ours", stranger(710, 1100));
         let child = child_of(710, stranger(720, 1200));
         let grandchild = child_of(720, stranger(705, 1300));
@@ -210,31 +212,31 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_shows_no_environment_is_known_by_its_session() {
-        let silent = |one| in_session(700, with(Environment::Silent, one));
-        assert_eq!(found(&[silent(stranger(710, 1000))]), [710]);
+    fn a_process_with_an_unknown_environment_is_identified_by_its_session() {
+        let unknown = |one| in_session(700, with(Environment::Unknown, one));
+        assert_eq!(found(&[unknown(stranger(710, 1000))]), [710]);
         assert_eq!(
-            found(&[silent(stranger(710, 999))]),
-            NOBODY,
-            "it was there before the engine"
+            found(&[unknown(stranger(710, 999))]),
+            NONE,
+            "it started before the engine"
         );
-        let elsewhere = Seen {
+        let elsewhere = ObservedProcess {
             membership: Some("0::/other".to_owned()),
-            ..silent(stranger(710, 1000))
+            ..unknown(stranger(710, 1000))
         };
-        assert_eq!(found(&[elsewhere]), NOBODY, "it is another service's");
-        let leader = with(Environment::Silent, stranger(700, 2000));
+        assert_eq!(found(&[elsewhere]), NONE, "it is in the cgroup of another service");
+        let leader = with(Environment::Unknown, stranger(700, 2000));
         assert_eq!(
-            found(&[silent(stranger(710, 2100)), leader]),
-            NOBODY,
-            "the number was used again"
+            found(&[unknown(stranger(710, 2100)), leader]),
+            NONE,
+            "the pid was reused"
         );
         let anothers = in_session(700, stranger(710, 1000));
-        assert_eq!(found(&[anothers]), NOBODY, "its environment says that it is not ours");
+        assert_eq!(found(&[anothers]), NONE, "its environment has no mark");
     }
 
     #[test]
-    fn members_of_the_engines_cgroup_belong_and_neither_init_nor_the_sweeper_does() {
+    fn members_of_the_engines_cgroup_belong_except_init_and_the_sweeper() {
         let own = std::process::id();
         let seen = [
             marked("ours", stranger(1, 1)),
@@ -243,7 +245,7 @@ mod tests {
             in_session(own, stranger(own + 2, 1200)),
             stranger(800, 1100),
         ];
-        let found = belonging(&record(), &seen, &[800]);
+        let found = owned_processes(&record(), &seen, &[800]);
         let found: BTreeSet<u32> = found.iter().map(|process| process.identity.pid).collect();
         assert_eq!(
             found,
@@ -257,7 +259,7 @@ mod tests {
         let parsed = |text: &str| Environment::parse(text.as_bytes());
         assert_eq!(parsed("A=1\0ENGINE_OF=x=y\0"), Environment::Marked("x=y".to_owned()));
         assert_eq!(parsed("A=ENGINE_OF=x\0MY_ENGINE_OF=z\0"), Environment::Unmarked);
-        assert_eq!(parsed("worker title\0\0\0"), Environment::Silent);
-        assert_eq!(parsed(""), Environment::Silent);
+        assert_eq!(parsed("worker title\0\0\0"), Environment::Unknown);
+        assert_eq!(parsed(""), Environment::Unknown);
     }
 }
