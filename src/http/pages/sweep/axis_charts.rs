@@ -214,12 +214,15 @@ fn others(values: &Map<String, Value>, axis: &str) -> String {
 fn point(row: &SweepRow, shown: &TablePage<'_>, axis: &str, metric: &Metric) -> Option<Point> {
     let figure = row.metrics.get(metric.name)?;
     Some(Point {
-        label: format!("{}: {}", row.point, point_in_words(&row.values)),
+        label: match shown.is_dense() {
+            true => String::new(),
+            false => format!("{}: {}", row.point, point_in_words(&row.values)),
+        },
         href: shown.chart_link(row.point),
         x: row.values.get(axis)?.as_f64()?,
         y: figure.mean?,
         x_interval: None,
-        y_interval: interval(figure),
+        y_interval: interval(figure).filter(|_| !shown.is_dense()),
         on_front: false,
     })
 }
@@ -229,9 +232,13 @@ fn interval(figure: &SweepFigure) -> Option<(f64, f64)> {
 }
 
 fn drawn((metric, axis): (&Metric, &str), title: String, points: Vec<Point>, curve: Option<&CurveFigure>) -> Svg {
+    let has_intervals = points.iter().any(|point| point.y_interval.is_some());
     along(&Along {
         title,
-        description: "Means over the repeats of each point, with 95 % intervals.".to_owned(),
+        description: format!(
+            "Means over the repeats of each point{}.",
+            if has_intervals { ", with 95 % intervals" } else { "" }
+        ),
         x: AxisLabel {
             label: axis.to_owned(),
             unit: unit_of(axis).to_owned(),

@@ -110,8 +110,11 @@ fn view(front: &ParetoFront, shown: &TablePage<'_>) -> FrontView {
             scatter(&Scatter {
             title: title.to_owned(),
             description:
-                "Points of the sweep with 95 % intervals. The line is the Pareto front: no other point is better in both metrics."
-                    .to_owned(),
+                format!(
+                    "Points of the sweep with 95 % intervals{}. The line is the Pareto front: no other point is better in \
+                     both metrics.",
+                    if shown.is_dense() { " of those on the front" } else { "" }
+                ),
             x: axis(label, "tokens/s"),
             y: axis(front.y.metric, front.y.unit),
             points: points.map(|point| drawn(point, is_per_user, shown)).collect(),
@@ -139,18 +142,19 @@ fn drawn(point: &ParetoPoint, is_per_user: bool, shown: &TablePage<'_>) -> Point
     let (number, label) = name(point.id, shown.table);
     let short = number.filter(|_| label.chars().count() > MAX_LABEL_CHARS);
     let label = short.map_or(label, |number| format!("point {number}"));
-    let interval = point.x_ci_low.zip(point.x_ci_high);
+    let is_bare = shown.is_dense() && !point.on_front;
+    let interval = point.x_ci_low.zip(point.x_ci_high).filter(|_| !is_bare);
     let (x, x_interval) = match is_per_user {
         true => (per_second(point.x), interval.and_then(per_second_interval)),
         false => (point.x, interval),
     };
     Point {
-        label,
+        label: if is_bare { String::new() } else { label },
         href: number.and_then(|number| shown.chart_link(number)),
         x,
         y: point.y,
         x_interval,
-        y_interval: point.y_ci_low.zip(point.y_ci_high),
+        y_interval: point.y_ci_low.zip(point.y_ci_high).filter(|_| !is_bare),
         on_front: point.on_front,
     }
 }

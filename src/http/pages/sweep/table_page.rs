@@ -5,8 +5,8 @@ use crate::http::sweeps::view::SweepRow;
 
 /// Maximum number of rows in a view.
 pub const ROWS: usize = 50;
-/// Maximum number of points in a chart with links, since links make the page larger.
-const MAX_LINKED: usize = 200;
+/// Maximum number of points in a chart with links, tooltips and intervals, which make the page larger.
+const MAX_DETAILED: usize = 200;
 
 /// One page of a sweep's table.
 #[derive(Clone, Copy)]
@@ -51,6 +51,74 @@ impl TablePage<'_> {
 
     /// Returns the link from a chart to the row of a point; `None` when there are too many points.
     pub fn chart_link(&self, point: u32) -> Option<String> {
-        (self.table.len() <= MAX_LINKED).then(|| self.row_link(point))
+        (!self.is_dense()).then(|| self.row_link(point))
+    }
+
+    /// Returns whether there are too many points to draw each with its link, tooltip and interval.
+    pub fn is_dense(&self) -> bool {
+        self.table.len() > MAX_DETAILED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Map;
+
+    use super::*;
+
+    fn table(points: u32) -> Vec<SweepRow> {
+        let row = |point| SweepRow {
+            point,
+            values: Map::new(),
+            experiments: Vec::new(),
+            completed: 0,
+            metrics: BTreeMap::new(),
+        };
+        (0..points).map(row).collect()
+    }
+
+    #[test]
+    fn a_row_is_linked_on_the_page_that_has_it() {
+        let (table, asked) = (
+            table(120),
+            Asked {
+                page: 2,
+                ..Asked::default()
+            },
+        );
+        let shown = TablePage {
+            table: &table,
+            asked: &asked,
+        };
+        assert_eq!((shown.number(), shown.last(), shown.rows()[0].point), (2, 3, 50));
+        assert_eq!(shown.row_link(99), "#point-99");
+        assert_eq!(shown.row_link(100), "?page=3#point-100");
+        assert_eq!(shown.chart_link(100), Some("?page=3#point-100".to_owned()));
+        assert_eq!((shown.link(0), shown.link(4)), (None, None));
+    }
+
+    #[test]
+    fn charts_of_many_points_have_no_links() {
+        let (table, asked) = (table(201), Asked::default());
+        let shown = TablePage {
+            table: &table,
+            asked: &asked,
+        };
+        assert_eq!((shown.is_dense(), shown.chart_link(0)), (true, None));
+    }
+
+    #[test]
+    fn an_empty_table_has_one_page() {
+        let asked = Asked {
+            page: 7,
+            ..Asked::default()
+        };
+        let shown = TablePage {
+            table: &[],
+            asked: &asked,
+        };
+        assert_eq!((shown.number(), shown.last(), shown.rows().len()), (1, 1, 0));
     }
 }
