@@ -184,7 +184,7 @@ fn a_point_without_a_name_has_no_tooltip() {
         assert_eq!(faults(&svg), Vec::<String>::new());
         svg.to_string().matches("<title>").count()
     };
-    assert_eq!((drawn(""), drawn("b")), (1, 2));
+    assert_eq!((drawn(""), drawn("b")), (0, 1));
 }
 
 #[test]

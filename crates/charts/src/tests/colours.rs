@@ -43,7 +43,7 @@ fn contrast(one: &str, other: &str) -> f64 {
 #[test]
 fn every_colour_is_in_the_file_once_for_each_theme() {
     let [light, dark] = themes();
-    assert_eq!((light.len(), dark.len()), (23, 23));
+    assert_eq!((light.len(), dark.len()), (24, 24));
     for (name, _) in light {
         assert_eq!(STYLE.matches(&format!("{name}: var(")).count(), 1, "{name}");
     }
