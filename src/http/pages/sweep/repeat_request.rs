@@ -274,7 +274,7 @@ mod tests {
         );
         // Of the first axis only the last two values were run, with one value of the other axis.
         let (points, missing) = compared(&grid, |point| point >= 54 && point % 3 == 1);
-        assert_eq!((points, missing), (vec![55, 58], 18 + 2));
+        assert_eq!((points, missing), (vec![58, 55], 18 + 2));
         let zip = json!({"base": {}, "mode": "zip", "axes": {"batch_size": values(15), "num_cycles": values(15)}});
         assert_eq!(compared(&zip, |_| true), ((0..15).collect(), 0));
         let long = json!({"base": {}, "axes": {"batch_size": values(70)}});
