@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Installs the built programs, the service, its engine and the engine's programs for GPUs with the CUDA libraries that were
-# laid beside them (deploy/build-cuda.sh), and what systemd and udev need for them. Nothing of an
-# admin's own is overwritten: the environment file is left as it is where there is one. Run it again after an upgrade.
+# Installs the service, its engine, the engine's programs for GPUs with the CUDA libraries that deploy/build-cuda.sh put
+# beside them, and the files for systemd and udev. An environment file that exists is not
+# overwritten, nor are drop-ins of the unit; the unit itself is. Run it again after an upgrade.
 # Usage: install.sh [PROGRAM]       default: target/release/joulemark; joulemark-mistral and joulemark-mistral-sm* are taken
 #                            from the same folder, the CUDA libraries from ../lib/joulemark there
-#        install.sh --uninstall     leaves /etc/joulemark, /var/lib/joulemark and the user
+#        install.sh --uninstall     leaves /etc/joulemark, /var/lib/joulemark, the user, and drop-ins of the unit
 # DESTDIR is respected: everything goes below it, and nothing is started or reloaded.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=${DESTDIR:-}
 
 service=/usr/local/bin/joulemark
-# The service looks for its engines in ../libexec/joulemark from its own folder.
+# The service searches its engines in ../libexec/joulemark, relative to its own folder.
 libexec=/usr/local/libexec/joulemark
-# Programs for GPUs look for CUDA's libraries in ../../lib/joulemark from there.
+# Programs for GPUs search CUDA's libraries in ../../lib/joulemark, relative to their folder.
 libraries=/usr/local/lib/joulemark
 unit=/etc/systemd/system/joulemark.service
 rules=/etc/udev/rules.d/60-joulemark.rules
@@ -36,11 +36,11 @@ if [ "${1:-}" = --uninstall ]; then
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl disable --now joulemark.service || true
   fi
-  rm -rf "$root$unit" "$root$unit.d" "$root$rules" "$root$users" "$root$folders" "$root$service" "$root$libexec" "$root$libraries" "$root$docs"
+  rm -rf "$root$unit" "$root$rules" "$root$users" "$root$folders" "$root$service" "$root$libexec" "$root$libraries" "$root$docs"
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
-  printf 'left as they are: /etc/joulemark, /var/lib/joulemark, /var/cache/joulemark, the user and groups\n'
+  printf 'left as they are: /etc/joulemark, /var/lib/joulemark, /var/cache/joulemark, %s.d, the user and groups\n' "$unit"
   exit 0
 fi
 
@@ -53,8 +53,9 @@ mapfile -t for_gpus < <(compgen -G "$engine-sm*")
 laid=$(dirname "$program")/../lib/joulemark
 [ -n "$root" ] || [ "$(id -u)" -eq 0 ] || fail "run it as root, or set DESTDIR"
 
-# Beside the old ones and then in their place: a program that runs cannot be written over. Both are there before the first
-# is renamed, so that a full disk leaves the old pair; and the engine goes first, so that no service starts without its own.
+# New files are written beside the old ones and then renamed, because a running program cannot be overwritten. All are
+# written before the first is renamed, so that a full disk leaves the old pair. The engine is renamed first, so that no service
+# starts with an older engine.
 trap 'rm -f "$root$libexec"/joulemark-mistral*.new "$root$libraries"/*.new "$root$service.new"' EXIT
 engines=()
 if [ ${#for_gpus[@]} -gt 0 ] && [ -d "$laid" ]; then
@@ -68,11 +69,11 @@ for built in "$engine" "${for_gpus[@]}"; do
   engines+=("$libexec/${built##*/}")
 done
 install -D -m 0755 "$program" "$root$service.new"
-# One of another build may speak otherwise than this service.
+# A program of another build may have another protocol version.
 for old in "$root$libexec"/joulemark-mistral-sm*; do
   if [ -e "$old" ] && [[ $old != *.new ]] && [ ! -e "$old.new" ]; then
     rm -f "$old"
-    printf 'removed %s, which this build has not\n' "$old"
+    printf 'removed %s, which was not built\n' "$old"
   fi
 done
 for installed in "${engines[@]}" "$service"; do

@@ -69,10 +69,12 @@ programs() {
   [ "$("$service") $("$engine")" = "new joulemark new joulemark-mistral" ] || fail "an upgrade leaves an old program"
   said=$(find "$root/system" -name '*.new')
   [ -z "$said" ] || fail "it leaves $said"
+  install -D -m 0644 /dev/null "$root/system/etc/systemd/system/joulemark.service.d/override.conf"
   DESTDIR=$root/system deploy/install.sh --uninstall >/dev/null
   for gone in "$service" "${engine%/*}"; do
     [ ! -e "$gone" ] || fail "it leaves $gone"
   done
+  [ -e "$root/system/etc/systemd/system/joulemark.service.d/override.conf" ] || fail "it takes an admin's own drop-in away"
   printf 'install.sh puts both programs in place and takes both away\n'
 }
 
@@ -163,6 +165,12 @@ unit() {
   cp deploy/joulemark-engines.conf "$root/system/etc/systemd/system/joulemark.service.d/"
   said=$(systemd-analyze verify --root="$root/system" joulemark.service 2>&1) || fail "with engines: $said"
   [ -z "$said" ] || fail "with engines: $said"
+  install -D -m 0755 /dev/null "$root/system/bin/sh"
+  install -D -m 0755 /dev/null "$root/system/usr/bin/find"
+  cp deploy/joulemark-backup.* "$root/system/etc/systemd/system/"
+  printf '[Unit]\nDescription=timers\n' >"$root/system/etc/systemd/system/timers.target"
+  said=$(systemd-analyze verify --root="$root/system" joulemark-backup.service joulemark-backup.timer 2>&1) || fail "the backup's units: $said"
+  [ -z "$said" ] || fail "the backup's units: $said"
   # Memory that runs out ends one experiment: boot.sh shows it, where there is a systemd to show it.
   grep -qx 'OOMPolicy=continue' deploy/joulemark.service || fail "the unit stops with a worker that the kernel killed"
   ! grep -Eq '^(OOMScoreAdjust|MemoryMax)=' deploy/joulemark.service || fail "the unit chooses for the kernel, or for the host"

@@ -20,6 +20,9 @@ use joulemark_experiment::report::{Readings, Report, Timing};
 use joulemark_experiment::{DroppedPrompts, PromptIdentity, Spec};
 use joulemark_measurement::{BaselineKind, DeviceSeries, InferenceMetrics, RankCycle, Window, quoted};
 
+/// Fields of a report that hold texts for people.
+const TEXTS: [&str; 4] = ["message", "note", "notes", "uncertainty_basis"];
+
 /// Limits on the resources of a verification.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -282,9 +285,9 @@ impl Bundle {
             }
         }
         if !is_own {
-            // Another version may word messages differently.
+            // Another version may use other words.
             for report in [&mut stated, &mut computed] {
-                without_messages(report);
+                without_texts(report);
             }
         }
         differences.compare(REPORT, &stated, &computed);
@@ -415,9 +418,33 @@ fn without_output_differs(report: &mut Value) {
     }
 }
 
-fn without_messages(report: &mut Value) {
-    let warnings = report.pointer_mut("/validation/warnings").and_then(Value::as_array_mut);
-    for warning in warnings.into_iter().flatten() {
-        warning["message"] = Value::Null;
+/// Removes the texts for people, wherever they are in the report.
+fn without_texts(report: &mut Value) {
+    match report {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match TEXTS.contains(&name.as_str()) {
+                    true => *value = Value::Null,
+                    false => without_texts(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_texts),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn texts_are_removed_at_every_depth_and_figures_stay() {
+        let mut report = json!({"energy": {"sources": [{"note": "x", "energy_j": 1.0, "uncertainty_basis": "y"}]},
+            "validation": {"warnings": [{"code": "few_cycles", "message": "z"}]}});
+        super::without_texts(&mut report);
+        let expected = json!({"energy": {"sources": [{"note": null, "energy_j": 1.0, "uncertainty_basis": null}]},
+            "validation": {"warnings": [{"code": "few_cycles", "message": null}]}});
+        assert_eq!(report, expected);
     }
 }

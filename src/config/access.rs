@@ -64,7 +64,7 @@ section! {
         /// A user of several groups has the role with the most rights.
         group_role: Vec<String> = [];
 
-        /// Hours after which users must sign in to the pages again, up to 720.
+        /// Hours until a browser must sign in again, up to 720.
         ///
         /// A session also ends when its key does.
         session_hours: u32 = 12, at least 1;

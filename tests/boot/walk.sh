@@ -40,6 +40,12 @@ installed() {
   stat -c %i /usr/local/bin/joulemark /usr/local/libexec/joulemark/joulemark-mistral
 }
 
+# Runs a command with the service's options.
+jm() {
+  sudo systemd-run --quiet --wait --pipe -p User=joulemark -p WorkingDirectory=/var/lib/joulemark \
+    -p EnvironmentFile=/etc/joulemark/joulemark.env "$(command -v joulemark)" "$@"
+}
+
 deploy/install.sh >/dev/null
 expect "the unit verifies" '^$' "$(systemd-analyze verify /etc/systemd/system/joulemark.service 2>&1)"
 expect "the socket's folder is the proxy's group's" 'drwxr-s--- .* joulemark joulemark-proxy' "$(ls -ld /run/joulemark)"
@@ -50,10 +56,18 @@ expect "it is ready when it says so" 'listening on unix:/run/joulemark/http.sock
 expect "the socket is the proxy's group's" 'srw-rw---- .* joulemark joulemark-proxy' "$(ls -l /run/joulemark/http.sock)"
 key=$(sudo -u joulemark joulemark key create --name ada --role admin --database-url "$database")
 expect "the first key" '^jm_' "$key"
-expect "it is listed" 'ada' "$(sudo -u joulemark joulemark key list --database-url "$database")"
+expect "it is listed" 'ada' "$(jm key list)"
 other=$(sudo -u joulemark joulemark key create --name eve --role reader --database-url "$database" 2>/dev/null)
-expect "another is revoked" 'is revoked' \
-  "$(sudo -u joulemark joulemark key revoke "$(cut -d_ -f2 <<<"$other")" --database-url "$database" 2>&1)"
+expect "another is revoked" 'is revoked' "$(jm key revoke "$(cut -d_ -f2 <<<"$other")" 2>&1)"
+expect "the options in force" 'models_dir = "/srv/models"  # environment JOULEMARK_MODELS_DIR' "$(jm config)"
+unknown() {
+  comm -23 <(sudo grep -o '^JOULEMARK_[A-Z_]*' /etc/joulemark/joulemark.env | sort) \
+    <(joulemark config | sed 's/ =.*//; s/.*/JOULEMARK_\U&/' | sort)
+}
+expect "every name is an option" '^$' "$(unknown)"
+echo JOULEMARK_LISTEM=x >>/etc/joulemark/joulemark.env
+expect "a name that is none is found" '^JOULEMARK_LISTEM$' "$(unknown)"
+sed -i '/^JOULEMARK_LISTEM/d' /etc/joulemark/joulemark.env
 printf 'idle, the server has %s in memory\n' "$(grep VmRSS "/proc/$(main_pid)/status")"
 
 # nginx
@@ -64,9 +78,8 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -su
 rm -f /etc/nginx/sites-enabled/default
 cp deploy/nginx/joulemark.conf /etc/nginx/sites-enabled/
 cp deploy/nginx/joulemark-identity-basic.conf /etc/nginx/snippets/joulemark-identity.conf
-printf 'grace:%s\n' "$(openssl passwd -6 secret)" >/etc/nginx/joulemark.htpasswd
-chown root:www-data /etc/nginx/joulemark.htpasswd
-chmod 0640 /etc/nginx/joulemark.htpasswd
+install -m 640 -g www-data /dev/null /etc/nginx/joulemark.htpasswd
+printf 'grace:%s\n' "$(openssl passwd -6 secret)" | tee -a /etc/nginx/joulemark.htpasswd >/dev/null
 nginx -t 2>/dev/null || fail "nginx -t"
 systemctl stop caddy
 systemctl restart nginx
@@ -98,6 +111,27 @@ expect "another user of the host does not reach the socket" "Couldn't connect|Pe
 expect "the doctor names the engine that works" \
   'works  mistral [0-9.]+ \(/usr/local/libexec/joulemark/joulemark-mistral\), built for the CPU only$' \
   "$(sudo -u joulemark joulemark doctor | sed -n '/^Engines$/,/^$/p' || true)"
+
+# Models in a home folder, which the unit hides
+install -d -m 700 /home/ada
+install -d /home/ada/models
+touch /home/ada/models/in-a-home
+install -D -m 0644 /dev/stdin /etc/systemd/system/joulemark.service.d/models.conf <<'UNIT'
+[Service]
+BindReadOnlyPaths=/home/ada/models:/srv/models
+UNIT
+systemctl daemon-reload
+systemctl restart joulemark
+until_up
+pid=$(main_pid)
+expect "a bound folder is seen" '^in-a-home$' "$(nsenter -t "$pid" -m setpriv --reuid joulemark --regid joulemark --clear-groups ls /srv/models)"
+expect "and not written" 'Read-only file system' "$(nsenter -t "$pid" -m touch /srv/models/x 2>&1 || true)"
+expect "nothing else of the home is seen" 'No such file|Permission denied' \
+  "$(nsenter -t "$pid" -m setpriv --reuid joulemark --regid joulemark --clear-groups ls /home/ada 2>&1 || true)"
+rm -r /etc/systemd/system/joulemark.service.d
+systemctl daemon-reload
+systemctl restart joulemark
+until_up
 
 # RAPL, which a virtual machine has not: a tree of files with the rule's owner and mode
 mkdir -p /srv/powercap/intel-rapl:0
@@ -194,8 +228,24 @@ until_up
 printf 'ok: and started again\n'
 
 # Backup, upgrade, rollback
-sudo -u joulemark joulemark db backup /var/lib/joulemark/backup.db --database-url "$database" >/dev/null
-sudo -u joulemark joulemark db check --database-url sqlite:///var/lib/joulemark/backup.db >/dev/null || fail "db check"
+figures() {
+  sudo curl -sS --unix-socket /run/joulemark/http.sock -H 'X-Remote-User: root' http://localhost/metrics |
+    grep -E '^joulemark_(running_experiments|experiments.*queued)'
+}
+expect "what runs and waits can be read at the socket" '^joulemark_running_experiments [0-9]' "$(figures)"
+sudo install -d -o joulemark -g joulemark -m 700 /var/backups/joulemark
+sudo cp deploy/joulemark-backup.service deploy/joulemark-backup.timer /etc/systemd/system/
+expect "the units of the backup verify" '^$' "$(systemd-analyze verify /etc/systemd/system/joulemark-backup.timer 2>&1)"
+systemctl daemon-reload && systemctl enable --quiet --now joulemark-backup.timer
+expect "a backup comes every night" 'joulemark-backup.timer' "$(systemctl list-timers --no-pager)"
+touch -d '20 days ago' /var/backups/joulemark/joulemark-old.backup
+systemctl start joulemark-backup || fail "the backup: $(journalctl -u joulemark-backup --no-pager)"
+backup=$(find /var/backups/joulemark -type f)
+expect "there is one backup, and it is private" '^600 joulemark /var/backups/joulemark/joulemark-[0-9-]*.backup$' \
+  "$(stat -c '%a %U %n' /var/backups/joulemark/*)"
+sudo -u joulemark joulemark db check --database-url "sqlite://$backup" >/dev/null || fail "db check"
+sudo mkdir /root/joulemark-old
+sudo cp -a /usr/local/bin/joulemark /usr/local/libexec/joulemark/. /root/joulemark-old/
 key_after=$(sudo -u joulemark joulemark key create --name late --role reader --database-url "$database" 2>/dev/null)
 before=$(installed)
 deploy/install.sh "$PWD/target/release/joulemark" >/dev/null
@@ -206,7 +256,8 @@ systemctl restart joulemark
 until_up
 expect "upgraded: a key works" '^200$' "$(web -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $key_after" "$api")"
 systemctl stop joulemark
-sudo -u joulemark cp /var/lib/joulemark/backup.db /var/lib/joulemark/joulemark.db
+deploy/install.sh /root/joulemark-old/joulemark >/dev/null
+sudo -u joulemark cp "$backup" /var/lib/joulemark/joulemark.db
 rm -f /var/lib/joulemark/joulemark.db-wal /var/lib/joulemark/joulemark.db-shm
 systemctl start joulemark
 until_up
@@ -219,9 +270,10 @@ systemctl stop nginx
 usermod -aG joulemark-proxy caddy
 cp deploy/caddy/Caddyfile /etc/caddy/Caddyfile
 cp deploy/caddy/joulemark-identity-basic /etc/caddy/joulemark-identity
-printf 'grace %s\n' "$(caddy hash-password --plaintext secret)" >/etc/caddy/joulemark-users
-chown root:caddy /etc/caddy/joulemark-users /etc/ssl/private /etc/ssl/private/gpubox.example.org.key
-chmod 0640 /etc/caddy/joulemark-users /etc/ssl/private/gpubox.example.org.key
+install -m 640 -g caddy /dev/null /etc/caddy/joulemark-users
+printf 'grace %s\n' "$(caddy hash-password --plaintext secret)" | tee -a /etc/caddy/joulemark-users >/dev/null
+chown root:caddy /etc/ssl/private /etc/ssl/private/gpubox.example.org.key
+chmod 0640 /etc/ssl/private/gpubox.example.org.key
 chmod 0750 /etc/ssl/private
 systemctl start caddy || { journalctl -u caddy -n 20 --no-pager; fail "caddy does not start"; }
 until_up
@@ -241,11 +293,15 @@ expect "on Postgres the queue is empty" '"items":\[\]' "$(web -u grace:secret "$
 expect "and takes an experiment" '"state":"queued"' \
   "$(web -u grace:secret "$api" -H 'Content-Type: application/json' -d "$endless")"
 
+install -D -m 0644 /dev/null /etc/systemd/system/joulemark.service.d/override.conf
 deploy/install.sh --uninstall >/dev/null
+expect "uninstalled: the admin's drop-in stays" 'override.conf' "$(ls /etc/systemd/system/joulemark.service.d)"
+rm -rf /etc/systemd/system/joulemark.service.d
 expect "uninstalled: the data stays" 'joulemark.db$' "$(ls /var/lib/joulemark/joulemark.db)"
 for gone in /usr/local/bin/joulemark /usr/local/libexec/joulemark /etc/systemd/system/joulemark.service /etc/udev/rules.d/60-joulemark.rules; do
   [ ! -e "$gone" ] || fail "$gone is left"
 done
 rm -r /var/lib/joulemark /var/cache/joulemark /etc/joulemark
 userdel joulemark
+groupdel joulemark-proxy
 printf 'the walk is done\n'

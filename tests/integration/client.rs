@@ -203,7 +203,11 @@ async fn the_list_is_filtered_and_goes_over_pages() {
     );
     assert!(table.errors.contains("use --limit N or --all"), "{}", table.errors);
     let said = run(&server.url, &["list", "--label", "half"]).ended(2);
-    assert!(said.errors.contains("it must have the form NAME=VALUE"), "{}", said.errors);
+    assert!(
+        said.errors.contains("it must have the form NAME=VALUE"),
+        "{}",
+        said.errors
+    );
 }
 
 #[tokio::test]

@@ -71,7 +71,11 @@ async fn a_board_that_stays_warm_or_does_not_tell_is_measured_all_the_same_and_n
     server.until_state(&id, "completed").await;
     let results = server.results(&id).await;
     assert_eq!(results["cycle_starts"][0]["temperature_c"], Value::Null);
-    assert!(warned(&results)[0].contains("does not report"), "{:?}", warned(&results));
+    assert!(
+        warned(&results)[0].contains("does not report"),
+        "{:?}",
+        warned(&results)
+    );
 
     let mut without = experiment(60, 1);
     without.as_object_mut().expect("an object").remove("gpus");

@@ -172,7 +172,9 @@ async fn provider() -> SocketAddr {
             None => StatusCode::UNAUTHORIZED.into_response(),
         }
     };
-    let router = Router::new().route("/oauth2/auth", get(answer));
+    let router = Router::new()
+        .route("/oauth2/auth", get(answer))
+        .route("/oauth2/sign_in", get(|| async { "sign in" }));
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }
@@ -205,6 +207,25 @@ async fn users_are_those_of_an_identity_provider_where_there_is_one_and_keys_pas
             .unwrap();
         assert_eq!(by_key.status(), StatusCode::CREATED, "{proxy:?}");
         assert_eq!(by_key.json::<Value>().await.unwrap()["submitter"], "ada", "{proxy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_without_a_session_is_sent_to_the_identity_provider_and_a_program_is_refused() {
+    for proxy in Proxy::installed() {
+        let front = Front::start_with(proxy, Identity::Provider(provider().await), &[]);
+        let page = front.request(Method::GET, "/experiments?state=queued");
+        let moved = page.header("accept", "text/html,*/*;q=0.8").send().await.unwrap();
+        assert_eq!(moved.status(), StatusCode::FOUND, "{proxy:?}");
+        let expected = "/oauth2/sign_in?rd=/joulemark/experiments?state=queued";
+        assert_eq!(moved.headers()["location"], expected, "{proxy:?}");
+        let site = front.url.strip_suffix("/joulemark").unwrap();
+        let sign_in = front.client.get(format!("{site}/oauth2/sign_in")).send().await.unwrap();
+        assert_eq!(sign_in.text().await.unwrap(), "sign in", "{proxy:?}");
+        let refused = front.request(Method::GET, "/v1/experiments").send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{proxy:?}");
+        let kind = &refused.headers()["content-type"];
+        assert_eq!(kind, "application/problem+json", "{proxy:?}");
     }
 }
 

@@ -228,8 +228,11 @@ async fn what_a_killed_server_set_is_put_back_by_the_next_and_by_hand() {
             let said = restored_by_hand(&mock, folder.path());
             assert!(said.contains("back at its power limit of 400 W"), "{said}");
             assert!(said.contains(&format!("changed for experiment {id}")), "{said}");
-            assert_eq!(restored_by_hand(&mock, folder.path()), "nothing to restore
-");
+            assert_eq!(
+                restored_by_hand(&mock, folder.path()),
+                "nothing to restore
+"
+            );
         } else {
             let next = Server::start_in(folder.path(), &options);
             next.until_logged(&[&mock_nvml::uuid(1), "back at its power limit of 400 W"])

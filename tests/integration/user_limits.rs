@@ -110,7 +110,10 @@ async fn one_submitter_may_have_another_limit_than_the_rest() {
             .iter()
             .find(|(status, _)| *status == StatusCode::TOO_MANY_REQUESTS);
         let detail = refused.unwrap().1["detail"].as_str().unwrap();
-        assert!(detail.starts_with(&format!("the caller has {allowed} unfinished experiments")), "{detail}");
+        assert!(
+            detail.starts_with(&format!("the caller has {allowed} unfinished experiments")),
+            "{detail}"
+        );
         let told = &guarded.get("/v1/limits", key).await.1["unfinished"];
         assert_eq!(told, &json!({"used": allowed, "allowed": allowed}));
     }

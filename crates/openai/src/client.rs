@@ -76,7 +76,7 @@ async fn drive<T>(driver: &mut Option<Driver>, wanted: impl Future<Output = T>) 
         if let Poll::Ready(output) = wanted.as_mut().poll(context) {
             return Poll::Ready(output);
         }
-        // Whoever waits for bytes of the connection sees the error that ended it.
+        // The reader of the connection sees the error that ended it.
         let has_ended = driver
             .as_mut()
             .is_some_and(|driver| driver.as_mut().poll(context).is_ready());

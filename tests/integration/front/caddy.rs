@@ -59,7 +59,7 @@ pub fn command(scene: &Scene) -> Command {
         ),
         Identity::Provider(address) => rewritten(
             "caddy/joulemark-identity-sso",
-            &[("@people 127.0.0.1:4180", &format!("@people {address}"))],
+            &[("127.0.0.1:4180", &address.to_string())],
         ),
     };
     let write = |name: &str, text: &str| std::fs::write(scene.folder.join(name), text).expect("it is written");

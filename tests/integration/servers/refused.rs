@@ -33,11 +33,7 @@ async fn what_a_server_cannot_be_asked_for_is_refused_with_what_is_accepted() {
             "/engine",
             "a synthetic: model is run by synthetic",
         ),
-        (
-            json!({"model_name": "other"}),
-            "/model_name",
-            "serves only \"nothing\"",
-        ),
+        (json!({"model_name": "other"}), "/model_name", "serves only \"nothing\""),
         (
             json!({"engine_arguments": {"decode_ms": -1}}),
             "/engine_arguments/decode_ms",
