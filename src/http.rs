@@ -54,6 +54,7 @@ pub use listener::Listener;
 pub use long_lived::{Exports, Streams};
 pub use metrics::Metrics;
 pub use openapi::{document, to_yaml};
+pub use pages::LiveLines;
 pub use state::AppState;
 
 /// Returns the API's routes, with their descriptions.

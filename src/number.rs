@@ -97,6 +97,13 @@ pub fn bytes(bytes: f64) -> String {
     }
 }
 
+/// Formats a count with commas between groups of three digits, such as `1,048,576`.
+pub fn count(count: usize) -> String {
+    let digits = count.to_string();
+    let grouped = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    grouped.collect::<Vec<_>>().join(",")
+}
+
 /// Formats a duration, such as `820 ms`, `12.4 s` or `1 h 05 min`.
 pub fn duration(sec: f64) -> String {
     if !sec.is_finite() {

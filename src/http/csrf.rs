@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
 
-use super::access::{Caller, is_page};
+use super::access::{Caller, is_of_a_person, is_page};
 use super::body::WholeBody;
 use super::problem::Problem;
 use super::state::AppState;
@@ -22,8 +22,16 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Maximum size of a form from a caller who is not signed in.
 const MAX_UNKNOWN_CALLER_BYTES: usize = 16_384;
 
+/// Path of the submission form, which its handler shows again when the token is refused.
+const SUBMISSION: &str = "/submit";
+
+/// The refusal of a submission form whose CSRF token is wrong. Its handler shows the form again with what was typed.
+#[derive(Clone, Debug)]
+pub struct RefusedForm(pub Problem);
+
 /// Refuses a request that changes something under a session but lacks the CSRF token of that session. Reads the body of
-/// a page's form whole; from an unknown caller it may have at most [`MAX_UNKNOWN_CALLER_BYTES`].
+/// a page's form whole; from an unknown caller it may have at most [`MAX_UNKNOWN_CALLER_BYTES`]. The submission form of a
+/// person reaches its handler with a [`RefusedForm`], and submits nothing.
 pub async fn require_token(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
@@ -58,10 +66,16 @@ async fn checked(state: &AppState, mut request: Request) -> Result<Request, Prob
         )),
         _ => problem,
     })?;
-    if let (Some(caller), None) = (&caller, &by_script) {
-        check_csrf(caller, &token_of(&bytes))?;
+    let mut request = Request::from_parts(parts, Body::from(bytes.clone()));
+    if let (Some(caller), None) = (&caller, &by_script)
+        && let Err(problem) = check_csrf(caller, &token_of(&bytes))
+    {
+        if request.uri().path() != SUBMISSION || !is_of_a_person(SUBMISSION, request.headers()) {
+            return Err(problem);
+        }
+        request.extensions_mut().insert(RefusedForm(problem));
     }
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    Ok(request)
 }
 
 /// Returns whether the body is an HTML form.

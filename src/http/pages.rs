@@ -30,6 +30,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub use experiment::LiveLines;
 pub use problems::show_problems;
 
 use super::state::AppState;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::long_lived::{Exports, Streams};
 use super::metrics::own::Metrics;
+use super::pages::LiveLines;
 use super::problem::Problem;
 use super::readiness::{Readiness, SharedCheck};
 use crate::callback::Allowed;
@@ -35,4 +36,5 @@ pub struct AppState {
     /// Cancelled when the server stops; streams and waiting requests then end.
     pub stopping: CancellationToken,
     pub metrics: Metrics,
+    pub live_lines: LiveLines,
 }

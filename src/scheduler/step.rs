@@ -170,6 +170,11 @@ impl Scheduler {
         self.0.running.leases()
     }
 
+    /// Returns when this server claimed an experiment's present run; `None` unless it runs on this server.
+    pub fn claimed_at(&self, id: ExperimentId) -> Option<Monotonic> {
+        Some(self.0.running.get(id)?.claimed_at)
+    }
+
     /// Returns the time series of an experiment's devices since the claim; `None` unless it runs on this server.
     pub async fn live_timeseries(&self, id: ExperimentId, spec: &Spec) -> Option<Timeseries> {
         let claimed_at = self.0.running.get(id)?.claimed_at;

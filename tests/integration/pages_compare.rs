@@ -215,6 +215,17 @@ async fn a_sweep_over_power_limits_shows_the_table_of_the_api_and_is_repeated_by
     assert!(html.contains(&words), "{words} is not in:\n{html}");
     // Two fronts, and a curve a metric.
     assert_eq!(html.matches("<svg").count(), 2 + columns.len());
+    // Of more metrics, eight charts are drawn, and the others have links.
+    let metrics =
+        "median_ttft_ms,p90_ttft_ms,p99_ttft_ms,median_tpot_ms,p90_tpot_ms,p99_tpot_ms,mean_e2e_ms,p99_e2e_ms";
+    let (_, html) = page(&server, &format!("/sweeps/{id}?metrics={metrics}")).await;
+    assert_eq!(html.matches("<svg").count(), 8);
+    assert_eq!(texts(&html, "#axes\""), ["mean_e2e_ms", "p99_e2e_ms"]);
+    let (_, other) = page(&server, &format!("/sweeps/{id}?metrics={metrics}&metric=p99_e2e_ms")).await;
+    let title = "p99_e2e_ms along power_limit_w</title>";
+    assert!(other.contains(title) && !html.contains(title), "{other}");
+    assert_eq!((other.matches("<svg").count(), texts(&other, "#axes\"").len()), (3, 7));
+    let (_, html) = page(&server, &format!("/sweeps/{id}")).await;
     assert!(html.contains("6 of 6 done") && !html.contains("data-events") && !html.contains("/cancel\""));
 
     let yaml = texts(&html, "id=\"again-yaml\"")[0]
@@ -259,7 +270,7 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
     );
     let (_, html) = page(&server, &format!("/sweeps/{id}")).await;
     for words in [
-        "the most output_tokens with mean_ttft_ms below 100000",
+        "maximum output_tokens with mean_ttft_ms below 100000",
         "The search is complete",
         "point 1</a>, max_output_tokens 4",
     ] {
@@ -285,9 +296,14 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
             "no metric of a result".to_owned(),
         ),
         (
-            format!("/sweeps/{id}?figure=goodput"),
+            format!("/sweeps/{id}?metric=goodput"),
             StatusCode::BAD_REQUEST,
             "not a metric of the table".to_owned(),
+        ),
+        (
+            format!("/sweeps/{id}?page=0"),
+            StatusCode::BAD_REQUEST,
+            "the number of a page".to_owned(),
         ),
         (
             "/sweeps?cursor=x".to_owned(),
@@ -297,6 +313,39 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
     ] {
         let (is, html) = page(&server, &path).await;
         assert!(is == status && html.contains(&words), "{path}: {is}\n{html}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_table_has_pages_of_fifty_points() {
+    let server = Server::start();
+    let sizes: Vec<u32> = (1..=60).collect();
+    let mut asked = sweep(json!({"axes": {"batch_size": sizes, "num_cycles": [1, 2]}, "repeats": 1}));
+    asked["base"]["model_name"] = json!("synthetic:decode_ms=5000");
+    let id = submitted(&server, &asked).await;
+    server
+        .post(&format!("/v1/sweeps/{id}/cancel"), "application/json", String::new())
+        .await;
+    let points = |html: &str| -> Vec<String> {
+        let rows = html.split("<tr id=\"point-").skip(1);
+        rows.map(|row| row.split('"').next().unwrap().to_owned()).collect()
+    };
+    let numbers = |from: u32, to: u32| (from..to).map(|point| point.to_string()).collect::<Vec<_>>();
+    for (query, shown, links) in [
+        ("", numbers(0, 50), ["?page=2#table", "Page 1 of 3"]),
+        ("?page=2", numbers(50, 100), ["?page=3#table", "?page=1#table"]),
+        (
+            "?page=3&metrics=output_tokens",
+            numbers(100, 120),
+            ["?metrics=output_tokens&#38;page=2#table", "Page 3 of 3"],
+        ),
+        ("?page=99", numbers(100, 120), ["?page=2#table", "Page 3 of 3"]),
+    ] {
+        let (status, html) = page(&server, &format!("/sweeps/{id}{query}")).await;
+        assert_eq!((status, points(&html)), (StatusCode::OK, shown), "{query}");
+        for link in links {
+            assert!(html.contains(link), "{query}: {link} is not in\n{html}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod browser;
 mod ends;
+mod expired;
 mod refused;
 
 use reqwest::{Method, StatusCode, header};
@@ -44,10 +45,12 @@ async fn who_signs_in_reads_pages_and_the_api_changes_things_by_token_and_signs_
 
     let signed_in = browser.sign_in(&ada, "experiments?state=queued").await;
     assert_eq!(signed_in.status(), StatusCode::SEE_OTHER);
-    assert_eq!(signed_in.headers()[header::LOCATION], "./experiments?state=queued");
+    let check = "sign-in?next=experiments%3Fstate%3Dqueued&checked=1";
+    assert_eq!(signed_in.headers()[header::LOCATION], check);
     let set = signed_in.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
+    let port = guarded.server.url.rsplit(':').next().unwrap();
     for part in [
-        "joulemark=",
+        &*format!("joulemark-{port}="),
         "; Path=/;",
         "; HttpOnly",
         "; SameSite=Lax",
@@ -59,7 +62,18 @@ async fn who_signs_in_reads_pages_and_the_api_changes_things_by_token_and_signs_
         !set.contains("Secure"),
         "by plain HTTP a browser would not keep it: {set}"
     );
+    // A browser that does not keep the cookie is told so.
+    let dropped = browser.page(&format!("/{check}")).await;
+    assert_eq!(dropped.status(), StatusCode::OK);
+    let text = dropped.text().await.unwrap();
+    assert!(
+        text.contains("did not send the session&#39;s cookie back") && text.contains("Allow cookies"),
+        "{text}"
+    );
+    assert_eq!(hidden(&text, "next"), "experiments?state=queued");
     browser.keep(&signed_in);
+    let led = browser.page(&format!("/{check}")).await;
+    assert_eq!(led.headers()[header::LOCATION], "./experiments?state=queued");
 
     assert_ne!(browser.page("/experiments").await.status(), StatusCode::SEE_OTHER);
     let (status, limits) = browser.get("/v1/limits").await;
@@ -97,7 +111,8 @@ async fn who_signs_in_reads_pages_and_the_api_changes_things_by_token_and_signs_
     assert_eq!(out.status(), StatusCode::SEE_OTHER);
     assert_eq!(out.headers()[header::LOCATION], "sign-in");
     let removal = out.headers()[header::SET_COOKIE].to_str().unwrap();
-    assert!(removal.starts_with("joulemark=; Path=/; Max-Age=0;"), "{removal}");
+    let expected = format!("joulemark-{port}=; Path=/; Max-Age=0;");
+    assert!(removal.starts_with(&expected), "{removal}");
     // A copy of the cookie opens nothing either.
     let (status, problem) = browser.get("/v1/limits").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
@@ -145,7 +160,12 @@ async fn a_session_holds_on_every_server_of_one_database() {
     let one = Guarded::start_on(&cluster.url(), &["--node-name", "one"]);
     let other = Guarded::start_on(&cluster.url(), &["--node-name", "other"]);
     let ada = one.key("ada", "reader");
-    let (mut here, mut there) = (Browser::of(&one.server.url), Browser::of(&other.server.url));
+    // Behind a proxy both have one address.
+    let host = [("host", "lab.example")];
+    let (mut here, mut there) = (
+        Browser::by(&one.server.url, &host),
+        Browser::by(&other.server.url, &host),
+    );
     let signed_in = here.sign_in(&ada, "").await;
     here.keep(&signed_in);
     there.keep(&signed_in);
@@ -162,6 +182,7 @@ async fn behind_tls_and_a_prefix_the_cookie_is_of_that_place_alone() {
     let ada = guarded.key("ada", "reader");
     let tls = [("x-forwarded-proto", "https"), ("x-forwarded-host", "lab.example")];
     let prefixed = [tls[0], tls[1], ("x-forwarded-prefix", "/energy")];
+    let plain = format!("joulemark-{}=", guarded.server.url.rsplit(':').next().unwrap());
     let mut cookies = Vec::new();
     for (way, begins, ends) in [
         (
@@ -176,7 +197,7 @@ async fn behind_tls_and_a_prefix_the_cookie_is_of_that_place_alone() {
         ),
         (
             &prefixed[2..],
-            "joulemark=",
+            &*plain,
             "; Path=/energy/; Max-Age=43200; HttpOnly; SameSite=Lax",
         ),
     ] {
@@ -186,7 +207,7 @@ async fn behind_tls_and_a_prefix_the_cookie_is_of_that_place_alone() {
         assert!(set.starts_with(begins) && set.ends_with(ends), "{set}");
         assert_eq!(
             signed_in.headers()[header::LOCATION],
-            "./experiments",
+            "sign-in?next=experiments&checked=1",
             "relative, so below the prefix"
         );
         browser.keep(&signed_in);
@@ -203,6 +224,44 @@ async fn behind_tls_and_a_prefix_the_cookie_is_of_that_place_alone() {
     ] {
         let answered = by_tls.with("cookie", &cookie, Method::GET, "/v1/limits").await;
         assert_eq!(answered.status(), StatusCode::UNAUTHORIZED, "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn who_reaches_a_server_of_https_by_plain_http_is_shown_its_address() {
+    let guarded = Guarded::start(&["--public-url", "https://lab.example/energy"]);
+    let ada = guarded.key("ada", "reader");
+    let browser = Browser::of(&guarded.server.url);
+    let signed_in = browser.sign_in(&ada, "").await;
+    assert!(
+        signed_in.headers()[header::SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .contains("; Secure")
+    );
+    let check = signed_in.headers()[header::LOCATION].to_str().unwrap();
+    let text = browser.page(&format!("/{check}")).await.text().await.unwrap();
+    assert!(
+        text.contains("role=\"alert\"") && text.contains("open https://lab.example/energy/sign-in instead"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn servers_on_two_ports_of_one_host_keep_their_sessions_apart() {
+    let servers = [Guarded::start(&[]), Guarded::start(&[])];
+    let mut cookies = Vec::new();
+    for server in &servers {
+        let ada = server.key("ada", "reader");
+        let signed_in = Browser::of(&server.server.url).sign_in(&ada, "").await;
+        cookies.push(cookie_of(signed_in.headers()[header::SET_COOKIE].to_str().unwrap()));
+    }
+    // A browser sends the cookies of all ports.
+    let both = cookies.join("; ");
+    for server in &servers {
+        let browser = Browser::of(&server.server.url);
+        let answered = browser.with("cookie", &both, Method::GET, "/v1/limits").await;
+        assert_eq!(answered.status(), StatusCode::OK, "{both}");
     }
 }
 

@@ -16,19 +16,45 @@ export async function violations(page) {
   }));
 }
 
+// Returns what axe finds wrong with a page, by theme.
+export async function violationsInBothThemes(page) {
+  const found = {};
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    const wrong = await violations(page);
+    if (wrong.length > 0) found[colorScheme] = wrong;
+  }
+  return found;
+}
+
 for (const viewport of [DESK, PHONE]) {
   test(`axe finds nothing in any view, in either theme, ${viewport.width} px wide`, async () => {
     await withPage(OPEN, { viewport }, async (page) => {
       const found = {};
       for (const view of await views()) {
         await open(page, view);
-        for (const colorScheme of ["light", "dark"]) {
-          await page.emulateMedia({ colorScheme });
-          const wrong = await violations(page);
-          if (wrong.length > 0) found[`${view.name}, ${colorScheme}`] = wrong;
-        }
+        const wrong = await violationsInBothThemes(page);
+        if (Object.keys(wrong).length > 0) found[view.name] = wrong;
       }
       assert.deepEqual(found, {});
+    });
+  });
+
+  test(`axe finds nothing in a refused form and in other notations of an experiment, ${viewport.width} px wide`, async () => {
+    await withPage(OPEN, { viewport }, async (page) => {
+      await open(page, { path: "submit" });
+      await page.locator('[name="model_name"]').fill("synthetic:decode_ms=20");
+      await page.getByRole("button", { name: "Show as JSON" }).click();
+      await page.locator("#written").waitFor();
+      assert.deepEqual(await violationsInBothThemes(page), {});
+      await page.locator('[name="model_name"]').fill("");
+      const [answer] = await Promise.all([
+        page.waitForResponse((response) => response.request().method() === "POST"),
+        page.getByRole("button", { name: "Submit", exact: true }).click(),
+      ]);
+      assert.equal(answer.status(), 422);
+      await page.locator(".problems").waitFor();
+      assert.deepEqual(await violationsInBothThemes(page), {});
     });
   });
 }
@@ -51,6 +77,27 @@ test("each theme has colours of its own", async () => {
       return page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     };
     assert.notEqual(await colour("light"), await colour("dark"));
+  });
+});
+
+test("charts have the colours of the preferred theme, of the chosen one, and light ones on paper", async () => {
+  await withPage(OPEN, {}, async (page) => {
+    await open(page, { path: "" });
+    const colours = async (media, theme) => {
+      await page.emulateMedia({ media: "screen", ...media });
+      return page.evaluate((theme) => {
+        document.documentElement.dataset.theme = theme;
+        const style = getComputedStyle(document.querySelector("svg.jm-chart"));
+        return [style.getPropertyValue("--jm-paper").trim(), style.getPropertyValue("--jm-band-share").trim(), style.color];
+      }, theme);
+    };
+    const light = ["#ffffff", "0.3", "rgb(27, 33, 40)"];
+    const dark = ["#14181d", "0.34", "rgb(232, 236, 240)"];
+    assert.deepEqual(await colours({ colorScheme: "light" }, ""), light);
+    assert.deepEqual(await colours({ colorScheme: "dark" }, ""), dark);
+    assert.deepEqual(await colours({ colorScheme: "dark" }, "light"), light);
+    assert.deepEqual(await colours({ colorScheme: "light" }, "dark"), dark);
+    assert.deepEqual(await colours({ media: "print", colorScheme: "dark" }, "dark"), light);
   });
 });
 

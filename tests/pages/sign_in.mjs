@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { open, withPage } from "./browser.mjs";
 import { changes, submitByForm } from "./follow.mjs";
-import { violations } from "./rules.mjs";
+import { violations, violationsInBothThemes } from "./rules.mjs";
 import { GUARDED, KEY, READER_KEY } from "./tools.mjs";
 
 const PREFIX = new URL(GUARDED).pathname;
@@ -64,6 +64,57 @@ test("a session submits, follows and cancels behind the prefix", async () => {
     await page.getByRole("button", { name: "Cancel", exact: true }).click();
     await page.locator(".state.cancelled").first().waitFor();
     assert.equal(placeOf(page), `experiments/${id}`);
+  });
+});
+
+test("axe finds nothing in the pages of somebody who is signed in", async () => {
+  await withPage(GUARDED, {}, async (page) => {
+    await open(page, FORM);
+    await signIn(page, KEY);
+    const id = await submitByForm(page, { model_name: "synthetic:decode_ms=20", max_output_tokens: "1000", device: "cpu" });
+    const found = {};
+    for (const path of ["", "experiments", `experiments/${id}`, "sweeps", "submit", `submit?from=${id}`, "figures", "sign-in"]) {
+      await open(page, { path });
+      const wrong = await violationsInBothThemes(page);
+      if (Object.keys(wrong).length > 0) found[path] = wrong;
+    }
+    assert.deepEqual(found, {});
+    page.on("dialog", (dialog) => dialog.accept());
+    await open(page, { path: `experiments/${id}` });
+    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await page.locator(".state.cancelled").first().waitFor();
+  });
+});
+
+test("a form that was opened before another sign-in is shown again with what was typed, and then sent", async () => {
+  await withPage(GUARDED, {}, async (page) => {
+    await open(page, FORM);
+    await signIn(page, KEY);
+    await open(page, { path: "submit" });
+    await page.locator('[name="model_name"]').fill("synthetic:decode_ms=1");
+    await page.locator('[name="config_name"]').fill("typed before");
+    // In another tab somebody signs out and in again.
+    const other = await page.context().newPage();
+    await open(other, { path: "" });
+    await other.getByRole("button", { name: "Sign out" }).press("Enter");
+    await other.waitForURL(/sign-in/);
+    await signIn(other, KEY);
+    await page.getByRole("button", { name: "Submit", exact: true }).click();
+    await page.getByRole("alert").waitFor();
+    assert.match(await page.getByRole("alert").innerText(), /Nothing was submitted/);
+    assert.equal(await page.locator('[name="config_name"]').inputValue(), "typed before");
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Submit", exact: true }).click();
+    await page.waitForURL(/experiments\/[0-9a-f-]{36}$/);
+    assert.match(await page.locator("h1").innerText(), /typed before/);
+  });
+});
+
+test("a browser that comes back from signing in without the cookie is told so", async () => {
+  await withPage(GUARDED, {}, async (page) => {
+    await open(page, { path: "sign-in?next=experiments&checked=1" });
+    assert.match(await page.getByRole("alert").innerText(), /did not send the session's cookie back.*\/sign-in instead/);
+    assert.deepEqual(await violationsInBothThemes(page), {});
   });
 });
 

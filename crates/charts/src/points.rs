@@ -15,6 +15,7 @@ pub struct AxisLabel {
 /// A point with its intervals, and a link to what it represents.
 #[derive(Clone, Debug)]
 pub struct Point {
+    /// Name; a point without one has neither label nor tooltip.
     pub label: String,
     pub href: Option<String>,
     pub x: f64,
@@ -111,7 +112,7 @@ impl Axes {
                 .at("cy", y)
                 .at("r", 4.5)
         };
-        if href.is_some() {
+        if href.is_some() || point.label.is_empty() {
             tag.end();
         } else {
             tag.titled(&tooltip);

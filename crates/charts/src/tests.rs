@@ -159,6 +159,35 @@ fn hostile_labels_remain_text() {
 }
 
 #[test]
+fn a_point_without_a_name_has_no_tooltip() {
+    let drawn = |label: &str| {
+        let axis = charts::AxisLabel {
+            label: "a".to_owned(),
+            unit: String::new(),
+        };
+        let point = charts::Point {
+            label: label.to_owned(),
+            href: None,
+            x: 1.0,
+            y: 1.0,
+            x_interval: None,
+            y_interval: None,
+            on_front: false,
+        };
+        let svg = charts::scatter(&charts::Scatter {
+            title: "t".into(),
+            description: "d".into(),
+            x: axis.clone(),
+            y: axis,
+            points: vec![point],
+        });
+        assert_eq!(faults(&svg), Vec::<String>::new());
+        svg.to_string().matches("<title>").count()
+    };
+    assert_eq!((drawn(""), drawn("b")), (0, 1));
+}
+
+#[test]
 fn a_link_that_runs_a_script_is_not_drawn() {
     let point = |href: &str| charts::Point {
         label: "a".to_owned(),

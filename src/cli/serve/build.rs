@@ -221,6 +221,7 @@ impl Server {
             database_file: database_file.map(Arc::from),
             stopping: stages.stopping,
             metrics: http::Metrics::start(),
+            live_lines: http::LiveLines::default(),
         };
         Ok(Self {
             resources,

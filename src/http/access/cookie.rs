@@ -13,13 +13,14 @@ const OF_HOST: &str = "__Host-joulemark";
 /// Over TLS below a path prefix. `__Host-` requires `Path=/`, which would send the session to other services of the
 /// host.
 const BELOW_PREFIX: &str = "__Secure-joulemark";
-/// Over plain HTTP.
+/// Over plain HTTP, followed by `-PORT` unless the port is that of the scheme: browsers send cookies to all ports of a
+/// host, and two servers on two ports would end each other's sessions.
 const PLAIN: &str = "joulemark";
 
 /// The session cookie of one origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionCookie {
-    name: &'static str,
+    name: String,
     path: String,
     is_secure: bool,
 }
@@ -29,11 +30,18 @@ impl SessionCookie {
     pub fn of(origin: &Origin) -> Self {
         let (path, is_secure) = (origin.root_path(), origin.is_https());
         let name = match (is_secure, path.as_str()) {
-            (true, "/") => OF_HOST,
-            (true, _) => BELOW_PREFIX,
-            (false, _) => PLAIN,
+            (true, "/") => OF_HOST.to_owned(),
+            (true, _) => BELOW_PREFIX.to_owned(),
+            (false, _) => origin
+                .port()
+                .map_or_else(|| PLAIN.to_owned(), |port| format!("{PLAIN}-{port}")),
         };
         Self { name, path, is_secure }
+    }
+
+    /// Returns whether browsers keep the cookie only over HTTPS.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// Returns the session in a request's cookie; `None` without the cookie.
@@ -45,7 +53,7 @@ impl SessionCookie {
         // Another program's cookie on the same host may hold any bytes.
         let texts: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
         let pairs = texts.iter().flat_map(|text| text.split(';')).map(str::trim);
-        let mut values = pairs.filter_map(|pair| pair.strip_prefix(self.name)?.strip_prefix('='));
+        let mut values = pairs.filter_map(|pair| pair.strip_prefix(&self.name)?.strip_prefix('='));
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => Ok(Some(
@@ -139,6 +147,18 @@ mod tests {
             ),
             (origin(&[]), format!("joulemark={value}; Path=/; {always}")),
             (
+                origin(&[("host", "lab.example:8080")]),
+                format!("joulemark-8080={value}; Path=/; {always}"),
+            ),
+            (
+                origin(&[("host", "lab.example:8080")]).known_as(Some("http://lab.example:81")),
+                format!("joulemark-81={value}; Path=/; {always}"),
+            ),
+            (
+                origin(&[plain, ("host", "[::1]:8080")]),
+                format!("joulemark-8080={value}; Path=/; {always}"),
+            ),
+            (
                 origin(&[plain, TLS[1]]).known_as(Some("https://lab.example:8443")),
                 format!("__Host-joulemark={value}; Path=/; {always}; Secure"),
             ),
@@ -187,6 +207,16 @@ mod tests {
                 Some(GivenSession::Unknown)
             );
         }
+    }
+
+    #[test]
+    fn the_cookie_of_a_server_on_another_port_is_not_read() {
+        let token = SessionToken::generate().unwrap();
+        let on = |host: &'static str| SessionCookie::of(&origin(&[("host", host)]));
+        let both = format!("joulemark-8080={}; joulemark-8081=x; joulemark=y", token.reveal());
+        let found = on("lab.example:8080").read(&cookies(&[&both])).unwrap();
+        assert_eq!(found, Some(GivenSession::Session(token)));
+        assert_eq!(on("lab.example:8082").read(&cookies(&[&both])).unwrap(), None);
     }
 
     #[test]

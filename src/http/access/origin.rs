@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderName, header::HOST, uri::Authority};
+use axum::http::{HeaderMap, HeaderName, Uri, header::HOST, uri::Authority};
 use ipnet::IpNet;
 
 use super::Peer;
@@ -32,6 +32,8 @@ pub struct Origin {
     base: Option<String>,
     /// Path prefix that the proxy removed; empty, or `/…` without a trailing slash.
     prefix: String,
+    /// Port in the request's `Host` header; `None` without one.
+    port_of_host: Option<u16>,
 }
 
 /// A header of a trusted proxy that cannot be used: its name, and a text that says what is wrong and what is accepted.
@@ -46,6 +48,7 @@ impl Origin {
             is_trusted_proxy: false,
             base: None,
             prefix: String::new(),
+            port_of_host: None,
         }
     }
 
@@ -53,13 +56,17 @@ impl Origin {
     /// ignored.
     pub fn read(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Result<Self, BadHeader> {
         if !trusted.has(peer) {
-            return Ok(Self::direct(peer.address()));
+            return Ok(Self {
+                port_of_host: port_of_host(headers),
+                ..Self::direct(peer.address())
+            });
         }
         Ok(Self {
             address: client(peer.address(), headers, trusted)?,
             is_trusted_proxy: true,
             base: base(headers)?,
             prefix: prefix(headers)?,
+            port_of_host: port_of_host(headers),
         })
     }
 
@@ -78,6 +85,14 @@ impl Origin {
     /// Returns whether the client reaches this service over TLS, according to the admin or a trusted proxy.
     pub fn is_https(&self) -> bool {
         self.base.as_deref().is_some_and(|base| base.starts_with("https://"))
+    }
+
+    /// Returns the port at which the client reaches this service; `None` for the port that belongs to the scheme.
+    pub fn port(&self) -> Option<u16> {
+        match &self.base {
+            Some(base) => base.parse::<Uri>().ok()?.port_u16(),
+            None => self.port_of_host,
+        }
     }
 
     /// Returns the path at which the client reaches this service, with a slash at both ends.
@@ -161,6 +176,10 @@ fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
         ));
     }
     Ok(Some(format!("{proto}://{host}")))
+}
+
+fn port_of_host(headers: &HeaderMap) -> Option<u16> {
+    headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok()?.port_u16()
 }
 
 /// Returns the path prefix that the proxy reports, without a trailing slash.

@@ -172,11 +172,8 @@ pub async fn of_sweep(
         sweep: Some(sweep.id),
         ..completed()
     };
-    let points = match sweep.request.repeats {
-        0 | 1 => None,
-        _ => Some(points_of(asked_by.0, sweep.id).await?),
-    };
-    read(asked_by, query, Reading::of(axes, points)).await
+    let reading = Reading::of_sweep(asked_by.0, sweep, axes).await?;
+    read(asked_by, query, reading).await
 }
 
 /// Returns the query for completed experiments.
@@ -224,7 +221,7 @@ impl Shown {
 }
 
 /// The experiments read so far.
-struct Reading {
+pub struct Reading {
     planes: Vec<Plane>,
     /// The point of each experiment, if repeats are combined.
     points: Option<Points>,
@@ -284,6 +281,18 @@ async fn read(
 }
 
 impl Reading {
+    /// Returns an empty reading of a sweep's completed experiments.
+    ///
+    /// # Errors
+    /// Returns a [`Problem`] if the database fails.
+    pub async fn of_sweep(state: &AppState, sweep: &SweepRecord, axes: &[Axes]) -> Result<Self, Problem> {
+        let points = match sweep.request.repeats {
+            0 | 1 => None,
+            _ => Some(points_of(state, sweep.id).await?),
+        };
+        Ok(Self::of(axes, points))
+    }
+
     fn of(axes: &[Axes], points: Option<Points>) -> Self {
         let plane = |axes: &Axes| Plane {
             axes: *axes,
@@ -301,6 +310,12 @@ impl Reading {
     /// Adds an experiment.
     fn take(&mut self, row: &UnreadRow, caller: &Caller) -> Result<(), StoreError> {
         let (record, report) = row.read()?;
+        self.add(record, report, caller);
+        Ok(())
+    }
+
+    /// Adds an experiment with its result. They are added in the order in which they are listed, the last first.
+    pub fn add(&mut self, record: Record, report: Option<Report>, caller: &Caller) {
         let shown = Shown::of(&record, report.as_ref());
         let point = self.points.as_ref().map(|points| points.get(&record.id).copied());
         let result = report.map(|report| measured(record, report, caller));
@@ -317,11 +332,10 @@ impl Reading {
             (Some(Some(point)), Some(result)) => self.of_points.entry(point).or_default().push((shown, result)),
             (Some(_), _) => {}
         }
-        Ok(())
     }
 
     /// Combines the repeats of each point of a sweep, and returns the fronts.
-    fn answers(mut self) -> Vec<ParetoFront> {
+    pub fn answers(mut self) -> Vec<ParetoFront> {
         for (_, mut repeats) in std::mem::take(&mut self.of_points) {
             repeats.reverse();
             let (shown, results): (Vec<_>, Vec<_>) = repeats.into_iter().unzip();

@@ -55,6 +55,8 @@ struct SignInPage {
 struct Asked {
     #[serde(default)]
     next: String,
+    /// Present in the request that follows a sign-in.
+    checked: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -78,12 +80,17 @@ async fn show(
     if state.access.authentication == Authentication::None {
         return page(Shown::NoAuthentication, None, None, &next);
     }
+    let is_after_sign_in = asked.checked.is_some();
     match identify(&state, &headers, &origin).await {
+        Ok(caller) if is_after_sign_in && caller.session_id().is_some() => Redirect::to(&next.link()).into_response(),
         Ok(caller) if caller.session_id().is_some() => page(Shown::SignedIn, Some(&caller), None, &next),
         Ok(caller) => page(Shown::IdentifiedByRequest, Some(&caller), None, &next),
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
             let ended = problem.is_of_kind("session-ended");
-            let why = ended.then(|| "Your session has ended. Sign in again.".to_owned());
+            let why = match ended {
+                true => Some("Your session has ended. Sign in again.".to_owned()),
+                false => is_after_sign_in.then(|| without_cookie(&origin)),
+            };
             page(Shown::Form, None, why, &next)
         }
         Err(problem) => problem.into_response(),
@@ -120,8 +127,29 @@ async fn sign_in(
         begin(&state, &headers, &origin, key).await
     };
     match answered.await {
-        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(&next.link())).into_response(),
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(&check(&next))).into_response(),
         Err(problem) => refused(&problem, &next),
+    }
+}
+
+/// Returns the URL that follows a sign-in. It leads on to `next` if the browser sends the session's cookie; otherwise it
+/// says why the sign-in had no effect.
+fn check(next: &NextPage) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let query = query.append_pair("next", &next.to_string()).append_pair("checked", "1");
+    format!("{}?{}", SIGN_IN.trim_start_matches('/'), query.finish())
+}
+
+/// Returns why a request that follows a sign-in has no session.
+fn without_cookie(origin: &Origin) -> String {
+    let fact = "Your key was accepted, but the browser did not send the session's cookie back.";
+    match SessionCookie::of(origin).is_secure() {
+        true => format!(
+            "{fact} Browsers keep this cookie only over HTTPS: if the address of this page begins with http://, open {} \
+             instead. Otherwise allow cookies for this site.",
+            origin.link(SIGN_IN)
+        ),
+        false => format!("{fact} Allow cookies for this site, then sign in again."),
     }
 }
 

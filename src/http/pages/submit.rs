@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 use askama::Template;
 use axum::{
+    Extension,
     extract::{Query, State as AxumState, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
     response::{IntoResponse as _, Response},
@@ -27,6 +28,7 @@ use super::html::page;
 use super::layout::Page;
 use crate::http::access::{Caller, Origin};
 use crate::http::body::{Body, WholeBody};
+use crate::http::csrf::RefusedForm;
 use crate::http::experiments::idempotency;
 use crate::http::experiments::submit::{Sender, accept};
 use crate::http::experiments::view::Experiment;
@@ -109,9 +111,13 @@ pub async fn submitted(
     sender: Sender,
     shown_in: Page,
     headers: HeaderMap,
+    expired: Option<Extension<RefusedForm>>,
     WholeBody(bytes): WholeBody,
 ) -> Result<Response, Problem> {
     let typed = Typed::read(&headers, &bytes)?;
+    if let Some(Extension(RefusedForm(problem))) = expired {
+        return unsent(&state, shown_in, &typed, problem).await;
+    }
     let read = values::read(&typed, &DESCRIBED);
     let document = read.document();
     let problems = read.problems(&document);
@@ -154,6 +160,26 @@ pub async fn submitted(
         response.headers_mut().insert(header::RETRY_AFTER, sec.into());
     }
     Ok(response)
+}
+
+/// Shows the form again with what was typed, after its token was refused. The form contains the present token.
+async fn unsent(state: &AppState, shown_in: Page, typed: &Typed, problem: Problem) -> Result<Response, Problem> {
+    let form = Form {
+        described: &DESCRIBED,
+        typed,
+        key: ExperimentId::generate().to_string(),
+        notes: Vec::new(),
+    };
+    let problem = Problem {
+        title: "The form has not been sent".to_owned(),
+        detail:
+            "The token of your session in this form had expired, for example because you signed in again. Nothing was \
+                 submitted. Your entries are below: send the form again."
+                .to_owned(),
+        ..problem
+    };
+    let status = StatusCode::from_u16(problem.status).map_err(|_| Problem::internal())?;
+    page(status, &form.into_page(state, shown_in, Some(problem)).await)
 }
 
 /// Redirects to an experiment by a relative URL, which works below any prefix.

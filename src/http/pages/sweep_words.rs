@@ -7,8 +7,6 @@ use crate::http::sweeps::view::{SweepProgress, SweepState};
 /// Maximum number of values of an axis that are listed; of more, the first and the last are.
 const MAX_VALUES: usize = 6;
 const MAX_CHARS: usize = 40;
-/// Maximum number of points in a chart with links, since links make the page larger.
-const MAX_LINKED: usize = 200;
 /// Units by the suffixes of fields' names.
 const UNITS: [(&str, &str); 4] = [("_w", "W"), ("_mhz", "MHz"), ("_ms", "ms"), ("_sec", "s")];
 
@@ -47,11 +45,6 @@ pub fn value_in_words(value: &Value) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
-}
-
-/// Returns the link from a chart to the row of a point; `None` when there are too many points.
-pub fn row_link(point: u32, of: usize) -> Option<String> {
-    (of <= MAX_LINKED).then(|| format!("#point-{point}"))
 }
 
 /// Returns the unit of an axis by its suffix; empty without one.

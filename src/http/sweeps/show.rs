@@ -5,9 +5,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::curve::Curve;
-use super::table::{fill, metrics_of};
+use super::table::{fill_beside, metrics_of};
 use super::view::Sweep;
 use crate::http::access::Caller;
+use crate::http::experiments::pareto::{Axes, ParetoFront, Reading};
 use crate::http::extract::IdPath;
 use crate::http::fields::Fields;
 use crate::http::repeatable_query::RepeatableQuery;
@@ -64,14 +65,41 @@ pub async fn show(
 /// # Errors
 /// Returns a [`Problem`] if the database fails.
 pub async fn with_figures(
-    (state, caller): (&AppState, &Caller),
+    asked_by: (&AppState, &Caller),
     record: SweepRecord,
     metrics: Vec<&'static Metric>,
 ) -> Result<Sweep, Problem> {
+    Ok(with_fronts(asked_by, record, metrics, &[]).await?.0)
+}
+
+/// Returns a sweep with its figures, and the Pareto front of its points for each pair of metrics. Reads each result
+/// once.
+///
+/// # Errors
+/// Returns a [`Problem`] if the database fails.
+pub async fn with_fronts(
+    (state, caller): (&AppState, &Caller),
+    record: SweepRecord,
+    metrics: Vec<&'static Metric>,
+    axes: &[Axes],
+) -> Result<(Sweep, Vec<ParetoFront>), Problem> {
     let (id, curve) = (record.id, Curve::of(&record.request));
+    let fronts = match axes.is_empty() {
+        true => None,
+        false => Some(Reading::of_sweep(state, &record, axes).await?),
+    };
     let runs = state.resources.store.sweep_runs(id).await?;
     let mut shown = Sweep::new(state, record, runs).await;
-    let figures = fill((state, caller), id, &mut shown.table, metrics).await?;
-    shown.curve = curve.map(|curve| curve.drawn(&figures));
-    Ok(shown)
+    let (figures, fronts) = fill_beside((state, caller), id, &mut shown.table, metrics, fronts).await?;
+    // The intervals of a curve's best values take thousands of draws.
+    let computed = tokio::task::spawn_blocking(move || {
+        let fronts = fronts.map(Reading::answers).unwrap_or_default();
+        (curve.map(|curve| curve.drawn(&figures)), fronts)
+    });
+    let (curve, fronts) = computed.await.map_err(|error| {
+        tracing::error!(%error, "the figures of a sweep cannot be computed");
+        Problem::internal()
+    })?;
+    shown.curve = curve;
+    Ok((shown, fronts))
 }

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use super::view::{SweepFigure, SweepRow};
 use crate::compared::{default_metrics, metric_named};
 use crate::http::access::Caller;
+use crate::http::experiments::pareto::Reading;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use joulemark_analysis::complete_report;
 use joulemark_analysis::metrics::Metric;
 use joulemark_analysis::search::{figure_of, over_repeats};
+use joulemark_experiment::report::Report;
 use joulemark_experiment::sweep::SweepRequest;
 use joulemark_experiment::{ExperimentId, State};
-use joulemark_store::{ListQuery, StoreError, UnreadRow};
+use joulemark_store::{ListQuery, Record, StoreError, UnreadRow};
 
 /// Maximum number of experiments read from the database at a time, and maximum size of their documents.
 const PAGE_ROWS: u32 = 100;
@@ -71,7 +73,21 @@ pub async fn fill(
     rows: &mut [SweepRow],
     metrics: Vec<&'static Metric>,
 ) -> Result<OfPoints, Problem> {
-    let figures = read((state, caller), sweep, &metrics).await?;
+    Ok(fill_beside((state, caller), sweep, rows, metrics, None).await?.0)
+}
+
+/// Fills in the metrics of a table's rows, and adds each experiment to `fronts`, so that results are read once.
+///
+/// # Errors
+/// Returns a [`Problem`] if the database fails.
+pub async fn fill_beside(
+    asked_by: (&AppState, &Caller),
+    sweep: ExperimentId,
+    rows: &mut [SweepRow],
+    metrics: Vec<&'static Metric>,
+    fronts: Option<Reading>,
+) -> Result<(OfPoints, Option<Reading>), Problem> {
+    let (figures, fronts) = read(asked_by, sweep, &metrics, fronts).await?;
     let mut of_points: OfPoints = metrics.iter().map(|metric| (*metric, Vec::new())).collect();
     for row in rows {
         let of_repeats: Vec<&Vec<Option<f64>>> = row.experiments.iter().filter_map(|id| figures.get(id)).collect();
@@ -82,7 +98,7 @@ pub async fn fill(
             of_metric.push(known);
         }
     }
-    Ok(of_points)
+    Ok((of_points, fronts))
 }
 
 /// Reads the figures of all completed experiments of a sweep.
@@ -90,7 +106,8 @@ async fn read(
     (state, caller): (&AppState, &Caller),
     sweep: ExperimentId,
     metrics: &[&'static Metric],
-) -> Result<Figures, Problem> {
+    mut fronts: Option<Reading>,
+) -> Result<(Figures, Option<Reading>), Problem> {
     let store = state.resources.store.on_behalf_of(&caller.held_as());
     let mut figures = Figures::new();
     let mut query = ListQuery {
@@ -101,25 +118,38 @@ async fn read(
     };
     loop {
         let page = store.unread_page(&query, PAGE_BYTES).await?;
-        let (rows, metrics) = (page.rows, metrics.to_vec());
+        let (rows, metrics, caller) = (page.rows, metrics.to_vec(), caller.clone());
         // Parsing a page takes too long for a thread that serves other requests.
         let read = tokio::task::spawn_blocking(move || {
-            let each = rows.iter().map(|row| of_row(row, &metrics));
-            each.collect::<Result<Vec<_>, StoreError>>()
+            for row in rows {
+                let (record, report) = completed(&row)?;
+                figures.insert(record.id, of_report(report.as_ref(), &metrics));
+                if let Some(fronts) = &mut fronts {
+                    fronts.add(record, report, &caller);
+                }
+            }
+            Ok::<_, StoreError>((figures, fronts))
         });
-        figures.extend(read.await.map_err(|_| Problem::internal())??);
-        let Some(next) = page.next else { return Ok(figures) };
+        (figures, fronts) = read.await.map_err(|_| Problem::internal())??;
+        let Some(next) = page.next else {
+            return Ok((figures, fronts));
+        };
         query.after = Some(next);
     }
 }
 
-/// Returns the figures of one experiment.
-fn of_row(row: &UnreadRow, metrics: &[&'static Metric]) -> Result<(ExperimentId, Vec<Option<f64>>), StoreError> {
+/// Returns an experiment with its result.
+fn completed(row: &UnreadRow) -> Result<(Record, Option<Report>), StoreError> {
     let (record, report) = row.read()?;
     let report = report.map(|mut report| {
         complete_report(&mut report);
         report
     });
-    let of = |metric: &&'static Metric| report.as_ref().and_then(|report| figure_of(metric, report));
-    Ok((record.id, metrics.iter().map(of).collect()))
+    Ok((record, report))
+}
+
+/// Returns the figures of one result.
+fn of_report(report: Option<&Report>, metrics: &[&'static Metric]) -> Vec<Option<f64>> {
+    let of = |metric: &&'static Metric| report.and_then(|report| figure_of(metric, report));
+    metrics.iter().map(of).collect()
 }

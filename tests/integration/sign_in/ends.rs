@@ -105,8 +105,9 @@ async fn signing_in_anew_gives_a_new_session_and_ends_the_one_that_was_brought()
     assert_eq!(before.get("/v1/limits").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(untouched.get("/v1/limits").await.1["name"], "ada");
     // A session of one's own making is none: what a browser brings is never taken over.
-    let made_up = format!("joulemark={}.{}", "0".repeat(16), "0".repeat(64));
     let stranger = Browser::of(&guarded.server.url);
+    let port = guarded.server.url.rsplit(':').next().unwrap();
+    let made_up = format!("joulemark-{port}={}.{}", "0".repeat(16), "0".repeat(64));
     let form = encoded(&[("key", &ada)]);
     let answer = stranger.form_with(&[("cookie", &made_up)], "/sign-in", &form).await;
     let given = cookie_of(answer.headers()[header::SET_COOKIE].to_str().unwrap());

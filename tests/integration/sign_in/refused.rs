@@ -99,6 +99,12 @@ async fn who_signed_in_is_sent_nowhere_else() {
         let answer = browser.sign_in(&ada, next).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{next:?}");
         let locations: Vec<_> = answer.headers().get_all(header::LOCATION).iter().collect();
+        assert_eq!(locations, ["sign-in?next=&checked=1"], "{next:?}");
+        let mut signed_in = Browser::of(&guarded.server.url);
+        signed_in.keep(&answer);
+        let check = reqwest::Url::parse_with_params("http://a/sign-in", [("next", next), ("checked", "1")]).unwrap();
+        let answer = signed_in.page(&format!("/sign-in?{}", check.query().unwrap())).await;
+        let locations: Vec<_> = answer.headers().get_all(header::LOCATION).iter().collect();
         assert_eq!(locations, ["./"], "{next:?}");
         let seen = here.join(locations[0].to_str().unwrap()).unwrap();
         assert_eq!(seen.as_str(), "https://lab.example/energy/");
@@ -173,19 +179,20 @@ async fn cookies_that_are_no_session_of_this_server_open_nothing() {
     browser.keep(&signed_in);
     let set = signed_in.headers()[header::SET_COOKIE].to_str().unwrap();
     let good = super::cookie_of(set);
-    let (id, secret) = good["joulemark=".len()..].split_once('.').unwrap();
+    let (name, value) = good.split_once('=').unwrap();
+    let (id, secret) = value.split_once('.').unwrap();
     let stranger = Browser::of(&guarded.server.url);
     for (cookie, expected) in [
-        (format!("joulemark={id}.{}", "0".repeat(64)), "session-ended"),
-        (format!("joulemark={}.{secret}", "0".repeat(16)), "session-ended"),
-        (format!("joulemark={}", &id), "session-ended"),
-        ("joulemark=' OR 1=1 --".to_owned(), "session-ended"),
-        (format!("joulemark={ada}"), "session-ended"),
+        (format!("{name}={id}.{}", "0".repeat(64)), "session-ended"),
+        (format!("{name}={}.{secret}", "0".repeat(16)), "session-ended"),
+        (format!("{name}={id}"), "session-ended"),
+        (format!("{name}=' OR 1=1 --"), "session-ended"),
+        (format!("{name}={ada}"), "session-ended"),
         (format!("{good}0"), "session-ended"),
         (good.to_uppercase(), "unauthenticated"),
         (format!("__Host-{good}"), "unauthenticated"),
-        (format!("{good}; joulemark=x"), "bad-header"),
-        (format!("joulemark=x; {good}"), "bad-header"),
+        (format!("{good}; {name}=x"), "bad-header"),
+        (format!("{name}=x; {good}"), "bad-header"),
     ] {
         let answer = stranger.with("cookie", &cookie, Method::GET, "/v1/limits").await;
         let text = answer.text().await.unwrap();

@@ -2,17 +2,18 @@
 
 use crate::STYLE;
 
-/// Returns the custom properties of each block that has them, in the order of the file.
-fn themes() -> Vec<Vec<(&'static str, &'static str)>> {
-    let blocks = STYLE.split('{').filter(|block| block.contains("--jm-paper: #"));
-    let properties = |block: &'static str| {
-        let block = block.split('}').next().unwrap_or_default();
-        let lines = block.split(';').filter_map(|line| line.trim().split_once(": "));
-        lines
-            .filter(|(name, value)| name.starts_with("--jm-") && value.starts_with('#'))
-            .collect::<Vec<_>>()
-    };
-    blocks.map(properties).collect()
+/// Returns the colours of the light and of the dark theme, in the order of the file.
+fn themes() -> [Vec<(&'static str, &'static str)>; 2] {
+    let lines = STYLE
+        .split(';')
+        .filter_map(|line| line.trim().split_once(": var(--jm-light, "));
+    let colours = lines.filter_map(|(name, values)| {
+        let (light, dark) = values.split_once(") var(--jm-dark, ")?;
+        let dark = dark.strip_suffix(')')?;
+        (light.starts_with('#') && dark.starts_with('#')).then_some((name, light, dark))
+    });
+    let (light, dark) = colours.map(|(name, light, dark)| ((name, light), (name, dark))).unzip();
+    [light, dark]
 }
 
 /// Returns the linear red, green and blue components of a colour.
@@ -40,15 +41,25 @@ fn contrast(one: &str, other: &str) -> f64 {
 }
 
 #[test]
-fn the_dark_theme_is_the_same_by_preference_and_by_choice() {
-    let themes = themes();
-    assert_eq!(themes.len(), 3);
-    assert_eq!(themes[1], themes[2]);
-    assert!(
-        themes[0]
-            .iter()
-            .all(|(name, _)| themes[1].iter().any(|(dark, _)| dark == name))
-    );
+fn every_colour_is_in_the_file_once_for_each_theme() {
+    let [light, dark] = themes();
+    assert_eq!((light.len(), dark.len()), (24, 24));
+    for (name, _) in light {
+        assert_eq!(STYLE.matches(&format!("{name}: var(")).count(), 1, "{name}");
+    }
+    for start in [
+        ":root:not([data-theme=\"light\"]) .jm-chart {",
+        ":root[data-theme=\"dark\"] .jm-chart {",
+    ] {
+        let block = STYLE
+            .split_once(start)
+            .expect("a block")
+            .1
+            .split_once('}')
+            .expect("its end")
+            .0;
+        assert_eq!(block.trim(), "--jm-light: ; --jm-dark: initial;");
+    }
 }
 
 #[test]

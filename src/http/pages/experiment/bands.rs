@@ -2,7 +2,7 @@
 
 use joulemark_analysis::{PassStretches, hull};
 use joulemark_charts::{Band, BandKind};
-use joulemark_experiment::report::Report;
+use joulemark_experiment::report::{CycleStart, Report, Timing};
 use joulemark_measurement::{Baseline, BaselineKind, Window};
 
 use super::raw::Raw;
@@ -22,24 +22,22 @@ pub fn bands(report: &Report, raw: &Raw, zero_sec: f64, length_sec: f64) -> Vec<
     let cycles = cycles(raw);
     let mut bands = Vec::new();
     let loads = loads(report);
+    let first = cycles.first().map(|(_, cycle)| cycle.start_monotonic_sec);
+    let baselines: Vec<Window> = report
+        .energy
+        .baselines
+        .iter()
+        .filter_map(|baseline| baseline_window(baseline, first?))
+        .collect();
+    let warm_up_sec = report.timing.warm_up_sec / loads.len().max(1) as f64;
     for load in &loads {
         bands.push(band(*load, BandKind::Load, "load".to_owned()));
-        let next = cycles.iter().map(|(_, cycle)| cycle.start_monotonic_sec);
-        let next = next
-            .filter(|start| *start >= load.end_monotonic_sec)
-            .fold(f64::INFINITY, f64::min);
-        let warm_up_sec = report.timing.warm_up_sec / loads.len() as f64;
-        let warm_up = Window {
-            start_monotonic_sec: load.end_monotonic_sec,
-            end_monotonic_sec: next.min(load.end_monotonic_sec + warm_up_sec),
-        };
+        let after_sec = after_warm_up((&report.timing, &report.cycle_starts), load, &cycles, &baselines);
+        let warm_up = warm_up(load, after_sec, warm_up_sec);
         bands.push(band(warm_up, BandKind::WarmUp, "warm-up".to_owned()));
     }
-    let first = cycles.first().map(|(_, cycle)| cycle.start_monotonic_sec);
-    for baseline in &report.energy.baselines {
-        if let Some(window) = first.and_then(|first| baseline_window(baseline, first)) {
-            bands.push(band(window, BandKind::Baseline, "idle baseline".to_owned()));
-        }
+    for baseline in baselines {
+        bands.push(band(baseline, BandKind::Baseline, "idle baseline".to_owned()));
     }
     for (cycle, window) in &cycles {
         let start = report.cycle_starts.iter().find(|start| start.cycle == *cycle);
@@ -79,6 +77,49 @@ fn loads(report: &Report) -> Vec<Window> {
         hull(&loads.map(|load| load.window).collect::<Vec<_>>())
     };
     cycles.into_iter().filter_map(of).collect()
+}
+
+/// Returns when what follows the warm-up of a load began: the idle baseline with its settling, or else the pause before
+/// the next cycle. Returns `None` when no cycle follows.
+fn after_warm_up(
+    (timing, starts): (&Timing, &[CycleStart]),
+    load: &Window,
+    cycles: &[(u32, Window)],
+    baselines: &[Window],
+) -> Option<f64> {
+    let mut later = cycles.iter();
+    let (cycle, window) = later.find(|(_, cycle)| cycle.start_monotonic_sec >= load.end_monotonic_sec)?;
+    let ended = |baseline: &&Window| baseline.end_monotonic_sec <= window.start_monotonic_sec;
+    let mut within = baselines.iter().filter(ended);
+    if let Some(baseline) = within.find(|baseline| baseline.start_monotonic_sec >= load.end_monotonic_sec) {
+        let idle_sec = timing.idle_baseline_sec.max(baseline.duration_sec());
+        return Some(baseline.end_monotonic_sec - idle_sec);
+    }
+    let waited_sec = |cycle: Option<u32>| -> f64 {
+        let starts = starts
+            .iter()
+            .filter(|start| cycle.is_none_or(|cycle| start.cycle == cycle));
+        starts.map(|start| start.waited_sec).sum()
+    };
+    // A cool-down precedes every cycle but the first.
+    let pauses = cycles.len().saturating_sub(1).max(1) as f64;
+    let cooldown_sec = match cycles.first() {
+        Some((first, _)) if first == cycle => 0.0,
+        _ => (timing.cooldown_sec - waited_sec(None)).max(0.0) / pauses,
+    };
+    Some(window.start_monotonic_sec - waited_sec(Some(*cycle)) - cooldown_sec)
+}
+
+/// Returns the window of a warm-up of `sec` seconds that ended at `end_sec`, but not before the load. Without an end it
+/// follows the load.
+fn warm_up(load: &Window, end_sec: Option<f64>, sec: f64) -> Window {
+    let end_monotonic_sec = end_sec
+        .unwrap_or(load.end_monotonic_sec + sec)
+        .max(load.end_monotonic_sec);
+    Window {
+        start_monotonic_sec: (end_monotonic_sec - sec).max(load.end_monotonic_sec),
+        end_monotonic_sec,
+    }
 }
 
 /// Returns the window of a loaded idle baseline; `None` for a bare one, which is older than the experiment.
@@ -184,6 +225,56 @@ mod tests {
             start_monotonic_sec,
             end_monotonic_sec,
         }
+    }
+
+    #[test]
+    fn a_warm_up_ends_where_what_follows_begins() {
+        let load = window(10.0, 20.0);
+        for (end_sec, sec, expected) in [
+            (Some(30.0), 4.0, (26.0, 30.0)),
+            (Some(30.0), 40.0, (20.0, 30.0)),
+            (Some(19.0), 4.0, (20.0, 20.0)),
+            (None, 4.0, (20.0, 24.0)),
+        ] {
+            let found = warm_up(&load, end_sec, sec);
+            assert_eq!(
+                (found.start_monotonic_sec, found.end_monotonic_sec),
+                expected,
+                "{end_sec:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_idle_baseline_or_the_pause_before_a_cycle_follows_the_warm_up() {
+        let timing = Timing {
+            claim_to_load_start_sec: None,
+            load_sec: 15.0,
+            warm_up_sec: 8.0,
+            idle_baseline_sec: 8.0,
+            cooldown_sec: 7.0,
+            measuring_sec: 15.0,
+            total_sec: 100.0,
+            overhead_share: None,
+        };
+        let starts = [CycleStart {
+            cycle: 1,
+            waited_sec: 3.0,
+            temperature_c: None,
+            is_below: true,
+            is_steady: None,
+        }];
+        let cycles = [(0, window(50.0, 60.0)), (1, window(90.0, 95.0))];
+        let idle = [window(42.0, 48.0)];
+        let after = |load: Window, baselines: &[Window]| after_warm_up((&timing, &starts), &load, &cycles, baselines);
+        assert_eq!(
+            after(window(10.0, 20.0), &idle),
+            Some(40.0),
+            "with the settling before the baseline"
+        );
+        assert_eq!(after(window(10.0, 20.0), &[]), Some(50.0));
+        assert_eq!(after(window(70.0, 75.0), &idle), Some(90.0 - 3.0 - 4.0));
+        assert_eq!(after(window(96.0, 97.0), &idle), None);
     }
 
     #[test]

@@ -43,12 +43,13 @@ impl Found {
         let record = experiments::find(store, id).await?;
         let result = FoundResult::read(state, &record, caller).await?;
         let standing = Outlook::of(state, (id, record.state), &record.spec).await;
+        let series = series::read(state, (id, &record.spec), caller).await?;
         let may_cancel = !record.state.is_finished() && caller.may_change(record.submitter.as_deref());
         let experiment = Experiment::new(record, state.scheduler.progress(id), caller);
         Ok(Self {
             experiment: standing.beside(experiment),
             result,
-            series: series::read(state, id, caller).await?,
+            series,
             sweep: store.sweep_of(id).await?.map(|sweep| sweep.id),
             may_cancel,
         })

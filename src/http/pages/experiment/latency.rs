@@ -33,6 +33,8 @@ const FIGURES: [(&str, [&str; 4]); 5] = [
 #[template(path = "experiment/latency.html")]
 pub struct Latency {
     charts: Vec<Svg>,
+    /// Caption if the intervals between outputs are a sample; `None` if they are all.
+    sample: Option<String>,
     /// Why there are no distributions; `None` when there are.
     why_none: Option<String>,
     rows: Vec<(&'static str, [Option<Figure>; 4])>,
@@ -53,6 +55,7 @@ impl Latency {
             } else {
                 charts(raw)
             },
+            sample: raw.gaps.is_sample().then(|| raw.gaps.count_in_words()),
             why_none: raw.requests.is_empty().then(|| why_none(raw)),
             rows: rows.into_iter().filter(is_there).collect(),
             are_few: report.request_percentiles.values().any(|of| of.ci_high.is_none()),
@@ -98,7 +101,7 @@ fn charts(raw: &Raw) -> Vec<Svg> {
         of(|request| Some(request.e2e_ms)),
     );
     let counted = |name: &str, values: &[f64]| format!("{name}, {} requests", values.len());
-    let all_gaps = format!("{gaps}, {} intervals", raw.gaps.seen());
+    let all_gaps = format!("{gaps}, {}", raw.gaps.count_in_words());
     vec![
         chart(
             "Time to first token (TTFT)",

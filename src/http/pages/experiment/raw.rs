@@ -10,6 +10,8 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{FailedRequest, RankCycle, RequestMeasurement};
 use joulemark_store::{Store, StoreError};
 
+use crate::number;
+
 /// Maximum number of intervals between outputs that are kept; beyond it every second one is dropped.
 const MAX_GAPS: usize = 1 << 18;
 
@@ -73,9 +75,18 @@ impl Default for Gaps {
 }
 
 impl Gaps {
-    /// Returns the number of intervals, including those that were dropped.
-    pub fn seen(&self) -> usize {
-        self.seen
+    /// Returns whether some intervals were dropped.
+    pub fn is_sample(&self) -> bool {
+        self.ms.len() < self.seen
+    }
+
+    /// Returns the number of intervals as text, with the size of the sample if it is one.
+    pub fn count_in_words(&self) -> String {
+        let seen = number::count(self.seen);
+        match self.is_sample() {
+            true => format!("a sample of {} of {seen} intervals", number::count(self.ms.len())),
+            false => format!("{seen} intervals"),
+        }
     }
 
     fn add(&mut self, request: &RequestMeasurement) {
@@ -166,6 +177,9 @@ mod tests {
             gaps.ms.len()
         );
         assert_eq!(gaps.every, 4);
+        let words = format!("a sample of {} of 524,288 intervals", number::count(gaps.ms.len()));
+        assert_eq!(gaps.count_in_words(), words);
+        assert_eq!(Gaps::default().count_in_words(), "0 intervals");
         assert!(gaps.ms.iter().all(|ms| *ms == MILLISECONDS_PER_SECOND));
     }
 }

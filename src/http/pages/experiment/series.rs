@@ -4,18 +4,19 @@ use futures::{StreamExt as _, stream};
 use joulemark_charts::{Mark, thin};
 
 use super::super::zones::ESTIMATE;
+use super::live::live;
 use crate::http::access::Caller;
 use crate::http::experiments::timeseries::{Found, find};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use joulemark_experiment::ExperimentId;
+use joulemark_experiment::{ExperimentId, Spec};
 use joulemark_measurement::{DeviceSeries, SeriesPoint, Window};
 use joulemark_store::{Store, StoreError};
 
 /// Number of devices that are in memory at the same time.
 const AT_ONCE: usize = 2;
 /// Columns of a chart, each thinned to a few points.
-const COLUMNS: usize = 800;
+pub const COLUMNS: usize = 800;
 /// Throttle reasons other than idleness and settings.
 const HEAT_OR_POWER: [&str; 5] = [
     "sw_power_cap",
@@ -56,7 +57,14 @@ pub struct Course {
 ///
 /// # Errors
 /// Returns a [`Problem`] when the database fails.
-pub async fn read(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Result<Series, String>, Problem> {
+pub async fn read(
+    state: &AppState,
+    (id, spec): (ExperimentId, &Spec),
+    caller: &Caller,
+) -> Result<Result<Series, String>, Problem> {
+    if let Some(series) = live(state, id, spec).await? {
+        return Ok(Ok(series));
+    }
     let found = match find(state, id, caller).await {
         Ok((_, found)) => found,
         Err(problem) if NOTHING_THERE.contains(&problem.status) => return Ok(Err(problem.detail)),
@@ -100,15 +108,52 @@ async fn kept_lines(store: &Store, id: ExperimentId, devices: i64, zero_sec: f64
 }
 
 impl DeviceLines {
-    /// Returns the lines of a device; times are seconds since `zero_sec`.
+    /// Returns the thinned lines of a device; times are seconds since `zero_sec`.
     pub fn of(series: &DeviceSeries, zero_sec: f64) -> Self {
-        let course = |of: fn(&SeriesPoint) -> Option<f64>| course(series, zero_sec, of);
+        Self::since(series, zero_sec, zero_sec).thinned()
+    }
+
+    /// Returns the lines of a device with every sample. The first sample is valid from `since_sec` on.
+    pub fn since(series: &DeviceSeries, zero_sec: f64, since_sec: f64) -> Self {
+        let course = |of: fn(&SeriesPoint) -> Option<f64>| Course::of(series, zero_sec, of);
         Self {
             name: name(series),
             power_w: course(|point| point.power_w),
             temperature_c: course(|point| point.temperature_c),
             sm_clock_mhz: course(|point| point.sm_clock_mhz),
-            marks: marks(series, zero_sec),
+            marks: marks(series, zero_sec, since_sec),
+        }
+    }
+
+    /// Returns the lines thinned to the columns of a chart, without points if a quantity is unknown throughout.
+    pub fn thinned(self) -> Self {
+        Self {
+            power_w: self.power_w.thinned(),
+            temperature_c: self.temperature_c.thinned(),
+            sm_clock_mhz: self.sm_clock_mhz.thinned(),
+            ..self
+        }
+    }
+}
+
+impl Course {
+    /// Returns every sample of a quantity; NaN where it is unknown.
+    fn of(series: &DeviceSeries, zero_sec: f64, of: fn(&SeriesPoint) -> Option<f64>) -> Self {
+        let known = || series.points.iter().filter_map(of).filter(|value| value.is_finite());
+        let at = |point: &SeriesPoint| (point.at_monotonic_sec - zero_sec, of(point).unwrap_or(f64::NAN));
+        Self {
+            points: series.points.iter().map(at).collect(),
+            extremes: known().reduce(f64::min).zip(known().reduce(f64::max)),
+        }
+    }
+
+    fn thinned(self) -> Self {
+        match self.extremes {
+            Some(_) => Self {
+                points: thin(&self.points, COLUMNS),
+                ..self
+            },
+            None => Self::default(),
         }
     }
 }
@@ -122,23 +167,10 @@ fn name(series: &DeviceSeries) -> String {
     }
 }
 
-fn course(series: &DeviceSeries, zero_sec: f64, of: fn(&SeriesPoint) -> Option<f64>) -> Course {
-    let known = || series.points.iter().filter_map(of).filter(|value| value.is_finite());
-    let Some(lowest) = known().reduce(f64::min) else {
-        return Course::default();
-    };
-    let at = |point: &SeriesPoint| (point.at_monotonic_sec - zero_sec, of(point).unwrap_or(f64::NAN));
-    let points: Vec<(f64, f64)> = series.points.iter().map(at).collect();
-    Course {
-        points: thin(&points, COLUMNS),
-        extremes: known().reduce(f64::max).map(|highest| (lowest, highest)),
-    }
-}
-
 /// Returns the intervals in which the GPU was throttled, with the reasons.
-fn marks(series: &DeviceSeries, zero_sec: f64) -> Vec<Mark> {
+fn marks(series: &DeviceSeries, zero_sec: f64, since_sec: f64) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
-    let mut since = zero_sec;
+    let mut since = since_sec;
     // The reasons seldom change, so the label is made only when they do.
     let (mut label, mut reasons_before): (String, &[String]) = (String::new(), &[]);
     for point in &series.points {
@@ -207,6 +239,7 @@ mod tests {
                 (14.0, &["hw_thermal_slowdown"]),
             ]),
             10.0,
+            10.0,
         );
         let spans: Vec<_> = found.iter().map(|mark| (mark.from_sec, mark.to_sec)).collect();
         assert_eq!(spans, [(0.5, 2.0), (3.0, 4.0)]);
@@ -220,7 +253,7 @@ mod tests {
     #[test]
     fn a_long_series_is_thinned_and_keeps_its_extremes() {
         let all: Vec<(f64, &[&str])> = (0..36_000).map(|step| (f64::from(step), &[][..])).collect();
-        let found = course(&series(&all), 0.0, |point| point.power_w);
+        let found = DeviceLines::of(&series(&all), 0.0).power_w;
         assert!(found.points.len() <= 5 * COLUMNS, "{}", found.points.len());
         assert_eq!(found.extremes, Some((0.0, 35_999.0)));
         let highest = found.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
@@ -229,7 +262,7 @@ mod tests {
 
     #[test]
     fn an_unknown_quantity_has_no_points() {
-        let found = course(&series(&[(1.0, &[])]), 0.0, |point| point.temperature_c);
+        let found = DeviceLines::of(&series(&[(1.0, &[])]), 0.0).temperature_c;
         assert!(found.points.is_empty() && found.extremes.is_none());
     }
 }

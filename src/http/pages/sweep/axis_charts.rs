@@ -3,16 +3,15 @@
 use joulemark_charts::{Along, AxisLabel, Bar, Bars, Best, Group, Point, Svg, along, bars};
 use serde_json::{Map, Value};
 
+use super::table_page::TablePage;
 use crate::http::pages::number;
-use crate::http::pages::sweep_words::{point_in_words, row_link, unit_of, value_in_words};
+use crate::http::pages::sweep_words::{point_in_words, unit_of, value_in_words};
 use crate::http::problem::Problem;
 use crate::http::sweeps::curve::CurveFigure;
 use crate::http::sweeps::view::{Sweep, SweepFigure, SweepRow};
 use joulemark_analysis::metrics::Metric;
 use joulemark_experiment::sweep::SweepMode;
 
-/// Maximum number of charts of one axis, one for each combination of the other axes.
-const MAX_GROUPS: usize = 12;
 /// Maximum number of bars in a chart.
 const MAX_BARS: usize = 60;
 /// Metric that is drawn by default when there are several axes.
@@ -25,8 +24,10 @@ pub struct AxisView {
     pub charts: Vec<ChartView>,
     /// Sentences on the best value of each metric.
     pub best: Vec<String>,
-    /// Number of charts that are not shown.
+    /// Number of combinations of the other axes, or of points, that are not drawn.
     pub left_out: usize,
+    /// Metrics that are not drawn, with the links to their charts.
+    pub other_metrics: Vec<(&'static str, String)>,
 }
 
 /// A chart with a caption, which may be empty.
@@ -44,47 +45,84 @@ impl From<Svg> for ChartView {
     }
 }
 
-/// Returns the metric to draw when there are several axes.
-///
-/// # Errors
-/// Returns a [`Problem`] with the accepted metrics when the table does not have the requested one.
-pub fn figure(asked: Option<&str>, metrics: &[&'static Metric]) -> Result<&'static Metric, Problem> {
-    let default = || {
-        metrics
-            .iter()
-            .find(|metric| metric.name == DEFAULT_FIGURE)
-            .or(metrics.first())
-    };
-    let found = match asked {
-        Some(name) => metrics.iter().find(|metric| metric.name == name),
-        None => default(),
-    };
-    found.copied().ok_or_else(|| {
-        let names: Vec<_> = metrics.iter().map(|metric| metric.name).collect();
-        let detail = format!("is not a metric of the table; accepted are {}", names.join(", "));
-        Problem::invalid_parameter("figure", detail)
-    })
+/// The metrics of the table, and those that are drawn.
+pub struct Drawn {
+    pub metrics: Vec<&'static Metric>,
+    /// The requested metric; `None` draws as many as there is room for.
+    asked: Option<&'static Metric>,
+    /// Metric that is drawn when there are several axes.
+    pub default: &'static Metric,
 }
 
-/// Draws every metric along a single axis, or one metric along each of several axes with the others fixed.
-pub fn axis_views(sweep: &Sweep, metrics: &[&'static Metric], figure: &'static Metric) -> Vec<AxisView> {
+impl Drawn {
+    /// Returns the metrics to draw.
+    ///
+    /// # Errors
+    /// Returns a [`Problem`] with the accepted metrics when the table does not have the requested one.
+    pub fn of(asked: Option<&str>, metrics: &[&'static Metric]) -> Result<Self, Problem> {
+        let named = |name: &str| metrics.iter().find(|metric| metric.name == name).copied();
+        let found = asked.map(named);
+        let default = match found {
+            Some(found) => found,
+            None => named(DEFAULT_FIGURE).or(metrics.first().copied()),
+        };
+        let default = default.ok_or_else(|| {
+            let names: Vec<_> = metrics.iter().map(|metric| metric.name).collect();
+            let detail = format!("is not a metric of the table; accepted are {}", names.join(", "));
+            Problem::invalid_parameter("metric", detail)
+        })?;
+        Ok(Self {
+            metrics: metrics.to_vec(),
+            asked: found.flatten(),
+            default,
+        })
+    }
+
+    /// Returns the known metrics that are drawn, at most `room`, and the others.
+    fn split(&self, table: &[SweepRow], room: usize) -> (Vec<&'static Metric>, Vec<&'static Metric>) {
+        let known = self.metrics.iter().copied().filter(|metric| is_known(table, metric));
+        match self.asked {
+            Some(asked) => known.partition(|metric| metric.name == asked.name),
+            None => {
+                let mut drawn: Vec<_> = known.collect();
+                let others = drawn.split_off(room.min(drawn.len()));
+                (drawn, others)
+            }
+        }
+    }
+}
+
+/// Draws every metric along a single axis, or one metric along each of several axes with the others fixed; at most
+/// `room` charts.
+pub fn axis_views(sweep: &Sweep, shown: &TablePage<'_>, drawn: &Drawn, room: usize) -> Vec<AxisView> {
     let axes = &sweep.summary.axes;
     let numeric: Vec<&String> = axes
         .iter()
         .filter(|(_, values)| is_numeric(values))
         .map(|(name, _)| name)
         .collect();
+    let room_of_axis = (room / numeric.len().max(1)).max(1);
+    let figure = drawn.default;
+    let (metrics, others) = drawn.split(shown.table, room);
+    let others = others.iter().map(|metric| {
+        let link = shown.asked.query(&[("metric", metric.name)]);
+        (metric.name, format!("{link}#axes"))
+    });
+    let with_others = |view: AxisView| AxisView {
+        other_metrics: others.collect(),
+        ..view
+    };
     match (axes.len(), numeric.is_empty()) {
         (0, _) => Vec::new(),
-        (1, false) => vec![along_the_only_axis(sweep, metrics, numeric[0])],
+        (1, false) => vec![with_others(along_the_only_axis(sweep, shown, &metrics, numeric[0]))],
         (1, true) => {
             let name = axes.keys().next().cloned().unwrap_or_default();
-            vec![by_point(sweep, metrics, format!("By {name}"))]
+            vec![with_others(by_point(sweep, &metrics, format!("By {name}")))]
         }
         (_, true) => vec![by_point(sweep, &[figure], "By point".to_owned())],
         (_, false) => numeric
             .into_iter()
-            .map(|axis| along_with_others_fixed(sweep, figure, axis))
+            .map(|axis| along_with_others_fixed(sweep, shown, (figure, axis), room_of_axis))
             .collect(),
     }
 }
@@ -95,15 +133,11 @@ fn is_numeric(values: &Value) -> bool {
     values.peek().is_some() && values.all(Value::is_number)
 }
 
-fn along_the_only_axis(sweep: &Sweep, metrics: &[&'static Metric], axis: &str) -> AxisView {
+fn along_the_only_axis(sweep: &Sweep, shown: &TablePage<'_>, metrics: &[&'static Metric], axis: &str) -> AxisView {
     let of_curve = |name: &str| sweep.curve.as_ref().and_then(|curve| curve.metrics.get(name));
-    let known = metrics.iter().filter(|metric| is_known(&sweep.table, metric));
     let drawn = |metric: &&'static Metric| {
-        let points = sweep
-            .table
-            .iter()
-            .filter_map(|row| point(row, sweep.table.len(), axis, metric))
-            .collect();
+        let rows = sweep.table.iter();
+        let points = rows.filter_map(|row| point(row, shown, axis, metric)).collect();
         drawn(
             (metric, axis),
             format!("{} along {axis}", metric.name),
@@ -117,9 +151,10 @@ fn along_the_only_axis(sweep: &Sweep, metrics: &[&'static Metric], axis: &str) -
         .filter_map(|metric| Some(best_in_words(metric, axis, of_curve(metric.name)?)));
     AxisView {
         heading: format!("Along {axis}"),
-        charts: known.map(drawn).collect(),
+        charts: metrics.iter().map(drawn).collect(),
         best: best.collect(),
         left_out: 0,
+        other_metrics: Vec::new(),
     }
 }
 
@@ -129,11 +164,16 @@ fn is_known(table: &[SweepRow], metric: &Metric) -> bool {
 }
 
 /// Draws one chart for each combination of values of the other axes; in zip mode, where all axes change together, one
-/// chart.
-fn along_with_others_fixed(sweep: &Sweep, metric: &'static Metric, axis: &str) -> AxisView {
+/// chart. Draws at most `max_charts`.
+fn along_with_others_fixed(
+    sweep: &Sweep,
+    shown: &TablePage<'_>,
+    (metric, axis): (&'static Metric, &str),
+    max_charts: usize,
+) -> AxisView {
     let mut groups: Vec<(String, Vec<Point>)> = Vec::new();
     for row in &sweep.table {
-        let Some(point) = point(row, sweep.table.len(), axis, metric) else {
+        let Some(point) = point(row, shown, axis, metric) else {
             continue;
         };
         let fixed = match sweep.summary.mode {
@@ -145,8 +185,8 @@ fn along_with_others_fixed(sweep: &Sweep, metric: &'static Metric, axis: &str) -
             None => groups.push((fixed, vec![point])),
         }
     }
-    let left_out = groups.len().saturating_sub(MAX_GROUPS);
-    groups.truncate(MAX_GROUPS);
+    let left_out = groups.len().saturating_sub(max_charts);
+    groups.truncate(max_charts);
     let chart = |(fixed, points): (String, Vec<Point>)| {
         let title = format!("{} along {axis}", metric.name);
         match fixed.is_empty() {
@@ -162,6 +202,7 @@ fn along_with_others_fixed(sweep: &Sweep, metric: &'static Metric, axis: &str) -
         charts: groups.into_iter().map(chart).collect(),
         best: Vec::new(),
         left_out,
+        other_metrics: Vec::new(),
     }
 }
 
@@ -170,15 +211,18 @@ fn others(values: &Map<String, Value>, axis: &str) -> String {
     point_in_words(&others.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
-fn point(row: &SweepRow, of: usize, axis: &str, metric: &Metric) -> Option<Point> {
+fn point(row: &SweepRow, shown: &TablePage<'_>, axis: &str, metric: &Metric) -> Option<Point> {
     let figure = row.metrics.get(metric.name)?;
     Some(Point {
-        label: format!("{}: {}", row.point, point_in_words(&row.values)),
-        href: row_link(row.point, of),
+        label: match shown.is_dense() {
+            true => String::new(),
+            false => format!("{}: {}", row.point, point_in_words(&row.values)),
+        },
+        href: shown.chart_link(row.point),
         x: row.values.get(axis)?.as_f64()?,
         y: figure.mean?,
         x_interval: None,
-        y_interval: interval(figure),
+        y_interval: interval(figure).filter(|_| !shown.is_dense()),
         on_front: false,
     })
 }
@@ -188,9 +232,13 @@ fn interval(figure: &SweepFigure) -> Option<(f64, f64)> {
 }
 
 fn drawn((metric, axis): (&Metric, &str), title: String, points: Vec<Point>, curve: Option<&CurveFigure>) -> Svg {
+    let has_intervals = points.iter().any(|point| point.y_interval.is_some());
     along(&Along {
         title,
-        description: "Means over the repeats of each point, with 95 % intervals.".to_owned(),
+        description: format!(
+            "Means over the repeats of each point{}.",
+            if has_intervals { ", with 95 % intervals" } else { "" }
+        ),
         x: AxisLabel {
             label: axis.to_owned(),
             unit: unit_of(axis).to_owned(),
@@ -226,7 +274,6 @@ fn best_in_words(metric: &Metric, axis: &str, curve: &CurveFigure) -> String {
 }
 
 fn by_point(sweep: &Sweep, metrics: &[&'static Metric], heading: String) -> AxisView {
-    let known = metrics.iter().filter(|metric| is_known(&sweep.table, metric));
     let chart = |metric: &&'static Metric| {
         let each = sweep.table.iter().filter_map(|row| bar(row, metric)).take(MAX_BARS);
         bars(&Bars {
@@ -242,9 +289,10 @@ fn by_point(sweep: &Sweep, metrics: &[&'static Metric], heading: String) -> Axis
     };
     AxisView {
         heading,
-        charts: known.map(chart).collect(),
+        charts: metrics.iter().map(chart).collect(),
         best: Vec::new(),
         left_out: sweep.table.len().saturating_sub(MAX_BARS),
+        other_metrics: Vec::new(),
     }
 }
 

@@ -4,16 +4,13 @@ use std::collections::HashMap;
 
 use joulemark_charts::{AxisLabel, Point, Scatter, Svg, scatter};
 
+use super::table_page::TablePage;
 use crate::compared::metric_named;
-use crate::http::access::Caller;
-use crate::http::experiments::pareto::{Axes, ParetoFront, ParetoPoint, of_sweep};
-use crate::http::pages::sweep_words::{point_in_words, row_link};
-use crate::http::problem::Problem;
-use crate::http::state::AppState;
+use crate::http::experiments::pareto::{Axes, ParetoFront, ParetoPoint};
+use crate::http::pages::sweep_words::point_in_words;
 use crate::http::sweeps::view::SweepRow;
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_store::SweepRecord;
 
 const ENERGY: &str = "joules_per_output_token";
 const THROUGHPUT: &str = "output_throughput";
@@ -43,29 +40,26 @@ pub struct Fronts {
     pub notes: Vec<String>,
 }
 
-/// Draws throughput, and output rate per user, against energy per token. Draws nothing for a sweep of one point.
-///
-/// # Errors
-/// Returns a [`Problem`] when the database fails.
-pub async fn front_views(
-    asked_by: (&AppState, &Caller),
-    sweep: &SweepRecord,
-    table: &[SweepRow],
-) -> Result<Fronts, Problem> {
-    if table.len() < 2 {
-        return Ok(Fronts::default());
-    }
+/// Returns the pairs of metrics of the fronts: throughput, and time per token, each with energy per token. Returns none
+/// for a sweep of one point.
+pub fn front_axes(points: usize) -> Vec<Axes> {
     let of = |x: &str, y: &str| Some((metric_named(x).ok()?, metric_named(y).ok()?));
-    let axes: Vec<Axes> = [of(THROUGHPUT, ENERGY), of(TIME_PER_TOKEN, ENERGY)]
-        .into_iter()
-        .flatten()
-        .collect();
-    let fronts = of_sweep(asked_by, sweep, &axes).await?;
+    match points {
+        0 | 1 => Vec::new(),
+        _ => [of(THROUGHPUT, ENERGY), of(TIME_PER_TOKEN, ENERGY)]
+            .into_iter()
+            .flatten()
+            .collect(),
+    }
+}
+
+/// Draws throughput, and output rate per user, against energy per token.
+pub fn front_views(fronts: &[ParetoFront], shown: &TablePage<'_>) -> Fronts {
     let each = fronts.iter().flat_map(|front| &front.notes);
-    Ok(Fronts {
-        views: fronts.iter().map(|front| view(front, table)).collect(),
-        notes: notes(each, table),
-    })
+    Fronts {
+        views: fronts.iter().map(|front| view(front, shown)).collect(),
+        notes: notes(each, shown.table),
+    }
 }
 
 /// Returns each note once, with IDs of experiments replaced by the numbers of their points.
@@ -96,7 +90,8 @@ fn notes<'a>(each: impl Iterator<Item = &'a String>, table: &[SweepRow]) -> Vec<
     notes
 }
 
-fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
+fn view(front: &ParetoFront, shown: &TablePage<'_>) -> FrontView {
+    let table = shown.table;
     let is_per_user = front.x.metric == TIME_PER_TOKEN;
     let (title, label) = match is_per_user {
         true => (
@@ -115,11 +110,14 @@ fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
             scatter(&Scatter {
             title: title.to_owned(),
             description:
-                "Points of the sweep with 95 % intervals. The line is the Pareto front: no other point is better in both metrics."
-                    .to_owned(),
+                format!(
+                    "Points of the sweep with 95 % intervals{}. The line is the Pareto front: no other point is better in \
+                     both metrics.",
+                    if shown.is_dense() { " of those on the front" } else { "" }
+                ),
             x: axis(label, "tokens/s"),
             y: axis(front.y.metric, front.y.unit),
-            points: points.map(|point| drawn(point, is_per_user, table)).collect(),
+            points: points.map(|point| drawn(point, is_per_user, shown)).collect(),
         })
         }),
         on_front: named(|point| point.on_front),
@@ -140,22 +138,23 @@ fn axis(label: &str, unit: &str) -> AxisLabel {
     }
 }
 
-fn drawn(point: &ParetoPoint, is_per_user: bool, table: &[SweepRow]) -> Point {
-    let (number, label) = name(point.id, table);
+fn drawn(point: &ParetoPoint, is_per_user: bool, shown: &TablePage<'_>) -> Point {
+    let (number, label) = name(point.id, shown.table);
     let short = number.filter(|_| label.chars().count() > MAX_LABEL_CHARS);
     let label = short.map_or(label, |number| format!("point {number}"));
-    let interval = point.x_ci_low.zip(point.x_ci_high);
+    let is_bare = shown.is_dense() && !point.on_front;
+    let interval = point.x_ci_low.zip(point.x_ci_high).filter(|_| !is_bare);
     let (x, x_interval) = match is_per_user {
         true => (per_second(point.x), interval.and_then(per_second_interval)),
         false => (point.x, interval),
     };
     Point {
-        label,
-        href: number.and_then(|number| row_link(number, table.len())),
+        label: if is_bare { String::new() } else { label },
+        href: number.and_then(|number| shown.chart_link(number)),
         x,
         y: point.y,
         x_interval,
-        y_interval: point.y_ci_low.zip(point.y_ci_high),
+        y_interval: point.y_ci_low.zip(point.y_ci_high).filter(|_| !is_bare),
         on_front: point.on_front,
     }
 }

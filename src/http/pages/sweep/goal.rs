@@ -1,5 +1,6 @@
 //! The search of a sweep for a goal.
 
+use super::table_page::{ROWS, TablePage};
 use crate::http::pages::number;
 use crate::http::pages::sweep_words::point_in_words;
 use crate::http::sweeps::view::Sweep;
@@ -11,19 +12,23 @@ pub struct GoalView {
     pub asked: String,
     pub state: &'static str,
     pub method: &'static str,
-    /// Best point so far, with its values and its figure.
-    pub best: Option<(u32, String)>,
+    /// Best point so far, with its values and its figure, and the link to its row.
+    pub best: Option<(u32, String, String)>,
     pub conclusion: String,
     /// The metric that is optimized, then the metrics with bounds.
     pub metrics: Vec<String>,
-    /// Points in the order in which they were tried.
+    /// The last points that were tried, in that order.
     pub tried: Vec<TryView>,
+    /// Number of all points that were tried.
+    pub tried_count: usize,
     pub pending: Vec<u32>,
 }
 
 /// A point that was tried.
 pub struct TryView {
     pub point: u32,
+    /// Link to the point's row.
+    pub link: String,
     pub values: String,
     /// One figure for each metric.
     pub figures: Vec<String>,
@@ -32,7 +37,7 @@ pub struct TryView {
 }
 
 /// Returns the progress of the search; `None` for a sweep without a goal.
-pub fn goal_view(sweep: &Sweep) -> Option<GoalView> {
+pub fn goal_view(sweep: &Sweep, shown: &TablePage<'_>) -> Option<GoalView> {
     let (goal, search) = (sweep.summary.goal.as_ref()?, sweep.search.as_ref()?);
     let (objective, is_least) = goal.objective();
     let bounds: Vec<&String> = goal.subject_to.keys().collect();
@@ -44,13 +49,17 @@ pub fn goal_view(sweep: &Sweep) -> Option<GoalView> {
             SearchState::Cancelled => "The search was cancelled.",
         },
         method: method(search.method),
-        best: best(sweep, search),
+        best: best(sweep, search).map(|(point, words)| (point, words, shown.row_link(point))),
         conclusion: search.evidence.conclusion.clone(),
         metrics: std::iter::once(objective)
             .chain(bounds.iter().map(|name| name.as_str()))
             .map(str::to_owned)
             .collect(),
-        tried: search.tried.iter().map(|tried| shown(sweep, tried, &bounds)).collect(),
+        tried: search.tried[search.tried.len().saturating_sub(ROWS)..]
+            .iter()
+            .map(|tried| tried_view((sweep, shown), tried, &bounds))
+            .collect(),
+        tried_count: search.tried.len(),
         pending: search.pending.clone(),
     })
 }
@@ -96,12 +105,13 @@ fn best(sweep: &Sweep, search: &SearchAnswer) -> Option<(u32, String)> {
     ))
 }
 
-fn shown(sweep: &Sweep, tried: &SearchTry, bounds: &[&String]) -> TryView {
+fn tried_view((sweep, shown): (&Sweep, &TablePage<'_>), tried: &SearchTry, bounds: &[&String]) -> TryView {
     let row = sweep.table.iter().find(|row| row.point == tried.point);
     let of = |known: Option<&FigureOverRepeats>| known.map_or_else(|| number::UNKNOWN.to_owned(), figure);
     let bounded = bounds.iter().map(|name| of(tried.constraints.get(*name)));
     TryView {
         point: tried.point,
+        link: shown.row_link(tried.point),
         values: row.map(|row| point_in_words(&row.values)).unwrap_or_default(),
         figures: std::iter::once(of(tried.objective.as_ref())).chain(bounded).collect(),
         verdict: match (bounds.is_empty(), tried.meets, tried.uncertain) {

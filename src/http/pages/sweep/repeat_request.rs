@@ -1,6 +1,6 @@
 //! The request to submit a sweep again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -8,12 +8,12 @@ use crate::http::access::Caller;
 use crate::http::experiments::view::Experiment;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use joulemark_experiment::sweep::{SWEEP_LABEL, SWEEP_POINT_LABEL, SweepRequest};
+use joulemark_experiment::sweep::{SWEEP_LABEL, SWEEP_POINT_LABEL, SweepMode, SweepRequest};
 use joulemark_experiment::{ExperimentId, Repeat};
 use joulemark_store::SweepRecord;
 
-/// Number of experiments that are compared to find the fields that all share.
-const MAX_COMPARED: usize = 12;
+/// Maximum number of experiments that are compared to find the fields that all share.
+const MAX_COMPARED: usize = 64;
 /// Maximum size of prompts that are shown, in bytes.
 const MAX_PROMPT_BYTES: usize = 8 << 10;
 
@@ -36,18 +36,25 @@ pub async fn repeat_request(
     sweep: &SweepRecord,
 ) -> Result<Option<RepeatRequest>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
-    let first_repeats = runs.iter().filter(|run| run.placement.repeat == 0);
-    let ids: BTreeSet<ExperimentId> = first_repeats.map(|run| run.experiment).collect();
+    let runs = runs.iter().map(|run| (run.placement.point, run.experiment));
+    let compared = Compared::of(&sweep.request, runs.collect());
     let mut experiments = Vec::new();
-    for id in ids.into_iter().take(MAX_COMPARED) {
+    for id in compared.experiments {
         if let Some(record) = state.resources.store.get(id).await? {
             let shown = serde_json::to_value(Experiment::new(record, None, caller));
             experiments.extend(shown.ok().as_ref().and_then(Repeat::of));
         }
     }
-    let Some((request, notes)) = request(&sweep.request, &experiments) else {
+    let Some((request, mut notes)) = request(&sweep.request, &experiments) else {
         return Ok(None);
     };
+    if compared.missing_values > 0 {
+        notes.push(format!(
+            "{} values of the axes were not compared, since they were not run or there are too many. If a field of base \
+             depends on an axis, remove it before you submit.",
+            compared.missing_values
+        ));
+    }
     let yaml = serde_saphyr::to_string(&request).map_err(|error| {
         tracing::error!(%error, "a sweep cannot be serialized as YAML");
         Problem::internal()
@@ -55,6 +62,71 @@ pub async fn repeat_request(
     let curl = "curl -sS \"$JOULEMARK_SERVER/v1/sweeps\" -H 'Content-Type: application/yaml' --data-binary @sweep.yaml"
         .to_owned();
     Ok(Some(RepeatRequest { yaml, curl, notes }))
+}
+
+/// Experiments that together have every value of every axis, as far as these were run.
+#[derive(Debug, PartialEq)]
+struct Compared {
+    experiments: Vec<ExperimentId>,
+    /// Number of values that none of the experiments has.
+    missing_values: usize,
+}
+
+impl Compared {
+    /// Chooses at most [`MAX_COMPARED`] experiments. First it steps through all axes at once, so that few experiments are
+    /// enough; other points follow for values that were not run there.
+    fn of(asked: &SweepRequest, runs: BTreeMap<u32, ExperimentId>) -> Self {
+        let lengths: Vec<usize> = asked
+            .axes
+            .values()
+            .map(|of| of.as_array().map_or(0, Vec::len))
+            .collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let step = |step: usize| lengths.iter().map(|of| step % of).collect::<Vec<_>>();
+        let diagonal: BTreeSet<Vec<usize>> = (0..longest).map(step).collect();
+        let places: Vec<Vec<usize>> = (0..asked.point_count())
+            .map(|point| places(asked.mode, point, &lengths))
+            .collect();
+        let (first, then): (Vec<usize>, Vec<usize>) =
+            (0..places.len()).partition(|point| diagonal.contains(&places[*point]));
+        let mut missing: BTreeSet<(usize, usize)> = BTreeSet::new();
+        for (axis, length) in lengths.iter().enumerate() {
+            missing.extend((0..*length).map(|place| (axis, place)));
+        }
+        let mut experiments = Vec::new();
+        for point in first.into_iter().chain(then) {
+            let Some(id) = runs.get(&(point as u32)).filter(|_| experiments.len() < MAX_COMPARED) else {
+                continue;
+            };
+            let before = missing.len();
+            for value in places[point].iter().copied().enumerate() {
+                missing.remove(&value);
+            }
+            if (missing.len() < before || experiments.is_empty()) && !experiments.contains(id) {
+                experiments.push(*id);
+            }
+        }
+        Self {
+            experiments,
+            missing_values: missing.len(),
+        }
+    }
+}
+
+/// Returns the position of a point's value on each axis. In a grid, the last axis changes fastest.
+fn places(mode: SweepMode, point: usize, lengths: &[usize]) -> Vec<usize> {
+    let mut rest = point;
+    let place = |length: &usize| match mode {
+        SweepMode::Grid => {
+            let place = rest % length;
+            rest /= length;
+            place
+        }
+        SweepMode::Zip => point,
+    };
+    let mut places: Vec<usize> = lengths.iter().rev().map(place).collect();
+    places.reverse();
+    places
 }
 
 /// Combines the fields that all experiments share with the request of the sweep.
@@ -174,6 +246,42 @@ mod tests {
             "decoder": {"top_k": 5}}, "axes": {"power_limit_w": [150, 200], "decoder.temperature": [0.7]}, "repeats": 3});
         assert_eq!((request.clone(), notes), (expected, Vec::new()));
         assert_eq!(asked(&request).point_count(), sweep.point_count());
+    }
+
+    /// Returns the experiments that are compared of a sweep with these axes, of whose points some were run.
+    fn compared(document: &Value, was_run: impl Fn(usize) -> bool) -> (Vec<usize>, usize) {
+        let asked = asked(document);
+        let ids: Vec<ExperimentId> = (0..asked.point_count()).map(|_| ExperimentId::generate()).collect();
+        let runs = (0..).zip(&ids).filter(|(point, _)| was_run(*point as usize));
+        let found = Compared::of(&asked, runs.map(|(point, id)| (point, *id)).collect());
+        let point = |id: &ExperimentId| ids.iter().position(|other| other == id).unwrap();
+        (found.experiments.iter().map(point).collect(), found.missing_values)
+    }
+
+    #[test]
+    fn every_value_of_every_axis_is_compared() {
+        let values = |count: u32| (1..=count).collect::<Vec<_>>();
+        let grid = json!({"base": {}, "axes": {"batch_size": values(20), "num_cycles": values(3)}});
+        let (points, missing) = compared(&grid, |_| true);
+        assert_eq!((points.len(), missing), (20, 0));
+        assert!(
+            (0..20).all(|value| points.iter().any(|point| point / 3 == value)),
+            "{points:?}"
+        );
+        assert!(
+            (0..3).all(|value| points.iter().any(|point| point % 3 == value)),
+            "{points:?}"
+        );
+        // Of the first axis only the last two values were run, with one value of the other axis.
+        let (points, missing) = compared(&grid, |point| point >= 54 && point % 3 == 1);
+        assert_eq!((points, missing), (vec![58, 55], 18 + 2));
+        let zip = json!({"base": {}, "mode": "zip", "axes": {"batch_size": values(15), "num_cycles": values(15)}});
+        assert_eq!(compared(&zip, |_| true), ((0..15).collect(), 0));
+        let long = json!({"base": {}, "axes": {"batch_size": values(70)}});
+        let (points, missing) = compared(&long, |_| true);
+        assert_eq!((points.len(), missing), (MAX_COMPARED, 70 - MAX_COMPARED));
+        assert_eq!(compared(&json!({"base": {}}), |_| true), (vec![0], 0));
+        assert_eq!(compared(&long, |_| false), (Vec::new(), 70));
     }
 
     #[test]
