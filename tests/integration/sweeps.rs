@@ -91,6 +91,17 @@ async fn is_served_whole(server: &Server) {
         "{of} {figures:?}"
     );
 
+    let warnings = done["warnings"].as_array().expect("warnings");
+    let of = |code: &str| warnings.iter().find(|warning| warning["code"] == code);
+    let synthetic = of("synthetic_engine").expect("a warning");
+    assert!(
+        synthetic["experiments"] == 8 && synthetic["message"].is_string(),
+        "{warnings:#?}"
+    );
+    assert!(of("metric_unknown").is_none(), "{warnings:#?}");
+    let (_, only) = server.get(&format!("/v1/sweeps/{id}?fields=warnings")).await;
+    assert_eq!(only, json!({"warnings": warnings}));
+
     let (_, csv) = server
         .get(&format!("/v1/sweeps/{id}/export?format=csv&metrics=mean_tpot_ms"))
         .await;
@@ -352,7 +363,9 @@ async fn the_client_submits_a_sweep_and_prints_its_table() {
     .ended(0);
     let lines: Vec<&str> = said.out.lines().collect();
     assert!(
-        lines.len() == 3 && lines[0].contains("max_input_tokens") && lines[2].contains("16"),
+        lines[0].contains("max_input_tokens")
+            && lines[2].contains("16")
+            && said.out.contains("\n  synthetic_engine (2 of 2): "),
         "{}",
         said.out
     );

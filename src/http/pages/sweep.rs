@@ -19,7 +19,7 @@ use self::fronts::{Fronts, front_views};
 use self::goal::{GoalView, goal_view};
 use self::repeat_request::{RepeatRequest, repeat_request};
 use self::running::{RunningExperiment, running_experiments};
-use self::table::{Column, RowView, columns, row_views};
+use self::table::{Column, RowView, WarningView, columns, row_views, warning_views};
 use super::html::page;
 use super::layout::Page;
 use super::metric_choice::{MetricChoices, metric_choices};
@@ -53,6 +53,7 @@ struct View {
     axes: Vec<AxisView>,
     columns: Vec<Column>,
     rows: Vec<RowView>,
+    warnings: Vec<WarningView>,
     metrics: MetricChoices,
     /// Requested metrics as a parameter of the API; empty for the default.
     asked: String,
@@ -120,7 +121,8 @@ pub async fn sweep(
         goal: goal_view(&sweep),
         fronts: front_views(asked_by, &record, &sweep.table).await?,
         axes: axis_views(&sweep, &metrics, figure),
-        columns: columns(&metrics),
+        columns: columns(&metrics, sweep.warnings.as_deref().unwrap_or_default()),
+        warnings: warning_views(sweep.warnings.as_deref().unwrap_or_default()),
         rows: row_views(&sweep.table, &metrics),
         repeat: repeat_request(asked_by, &record).await?,
         metrics: metric_choices(&asked.metrics),

@@ -23,8 +23,8 @@ pub struct ShowParameters {
     /// and those of the goal.
     #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
     metrics: Option<String>,
-    /// Only these fields: up to 256 names, separated by commas, with dots for nested fields. Without `table` and
-    /// `curve` no results are read.
+    /// Only these fields: up to 256 names, separated by commas, with dots for nested fields. Without `table`,
+    /// `curve` and `warnings` no results are read.
     #[param(example = "state,progress,eta", min_length = 1)]
     fields: Option<String>,
 }
@@ -51,7 +51,7 @@ pub async fn show(
     let fields = fields.transpose()?.unwrap_or_default();
     let record = super::find(&state, id).await?;
     let metrics = metrics_of(parameters.metrics.as_deref(), &record.request)?;
-    let has_figures = fields.has("table") || fields.has("curve");
+    let has_figures = ["table", "curve", "warnings"].iter().any(|name| fields.has(name));
     let shown = match has_figures {
         true => with_figures((&state, &caller), record, metrics).await?,
         false => Sweep::new(&state, record, state.resources.store.sweep_runs(id).await?).await,
@@ -59,7 +59,7 @@ pub async fn show(
     fields.json(&shown)
 }
 
-/// Returns a sweep with the figures of its table and its curve.
+/// Returns a sweep with the figures of its table, its curve and the warnings of its results.
 ///
 /// # Errors
 /// Returns a [`Problem`] if the database fails.
@@ -71,7 +71,8 @@ pub async fn with_figures(
     let (id, curve) = (record.id, Curve::of(&record.request));
     let runs = state.resources.store.sweep_runs(id).await?;
     let mut shown = Sweep::new(state, record, runs).await;
-    let figures = fill((state, caller), id, &mut shown.table, metrics).await?;
-    shown.curve = curve.map(|curve| curve.drawn(&figures));
+    let filled = fill((state, caller), id, &mut shown.table, metrics).await?;
+    shown.curve = curve.map(|curve| curve.drawn(&filled.of_points));
+    shown.warnings = Some(filled.warnings);
     Ok(shown)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::view::{SweepFigure, SweepRow};
+use super::warnings::{SweepWarning, WarningCounts};
 use crate::compared::{default_metrics, metric_named};
 use crate::http::access::Caller;
 use crate::http::problem::Problem;
@@ -11,7 +12,7 @@ use joulemark_analysis::complete_report;
 use joulemark_analysis::metrics::Metric;
 use joulemark_analysis::search::{figure_of, over_repeats};
 use joulemark_experiment::sweep::SweepRequest;
-use joulemark_experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, State, Warning};
 use joulemark_store::{ListQuery, StoreError, UnreadRow};
 
 /// Maximum number of experiments read from the database at a time, and maximum size of their documents.
@@ -61,7 +62,13 @@ type Figures = HashMap<ExperimentId, Vec<Option<f64>>>;
 /// Each metric with the figures of every point's completed repeats, in the order of the points.
 pub type OfPoints = Vec<(&'static Metric, Vec<Vec<f64>>)>;
 
-/// Fills in the metrics of a table's rows, and returns the figures of the repeats.
+/// What the results of a sweep's completed experiments contain for its table.
+pub struct Filled {
+    pub of_points: OfPoints,
+    pub warnings: Vec<SweepWarning>,
+}
+
+/// Fills in the metrics of a table's rows, and returns the figures of the repeats and the warnings of the results.
 ///
 /// # Errors
 /// Returns a [`Problem`] if the database fails.
@@ -70,8 +77,8 @@ pub async fn fill(
     sweep: ExperimentId,
     rows: &mut [SweepRow],
     metrics: Vec<&'static Metric>,
-) -> Result<OfPoints, Problem> {
-    let figures = read((state, caller), sweep, &metrics).await?;
+) -> Result<Filled, Problem> {
+    let (figures, warnings) = read((state, caller), sweep, &metrics).await?;
     let mut of_points: OfPoints = metrics.iter().map(|metric| (*metric, Vec::new())).collect();
     for row in rows {
         let of_repeats: Vec<&Vec<Option<f64>>> = row.experiments.iter().filter_map(|id| figures.get(id)).collect();
@@ -82,17 +89,17 @@ pub async fn fill(
             of_metric.push(known);
         }
     }
-    Ok(of_points)
+    Ok(Filled { of_points, warnings })
 }
 
-/// Reads the figures of all completed experiments of a sweep.
+/// Reads the figures of all completed experiments of a sweep, and counts their warnings.
 async fn read(
     (state, caller): (&AppState, &Caller),
     sweep: ExperimentId,
     metrics: &[&'static Metric],
-) -> Result<Figures, Problem> {
+) -> Result<(Figures, Vec<SweepWarning>), Problem> {
     let store = state.resources.store.on_behalf_of(&caller.held_as());
-    let mut figures = Figures::new();
+    let (mut figures, mut warnings) = (Figures::new(), WarningCounts::default());
     let mut query = ListQuery {
         sweep: Some(sweep),
         state: Some(State::Completed),
@@ -107,19 +114,34 @@ async fn read(
             let each = rows.iter().map(|row| of_row(row, &metrics));
             each.collect::<Result<Vec<_>, StoreError>>()
         });
-        figures.extend(read.await.map_err(|_| Problem::internal())??);
-        let Some(next) = page.next else { return Ok(figures) };
+        for of_one in read.await.map_err(|_| Problem::internal())?? {
+            figures.insert(of_one.id, of_one.figures);
+            warnings.add(of_one.id, of_one.warnings);
+        }
+        let Some(next) = page.next else {
+            return Ok((figures, warnings.into_list()));
+        };
         query.after = Some(next);
     }
 }
 
-/// Returns the figures of one experiment.
-fn of_row(row: &UnreadRow, metrics: &[&'static Metric]) -> Result<(ExperimentId, Vec<Option<f64>>), StoreError> {
+/// The figures of one experiment, in the order of the metrics, and the warnings of its result.
+struct OfExperiment {
+    id: ExperimentId,
+    figures: Vec<Option<f64>>,
+    warnings: Vec<Warning>,
+}
+
+fn of_row(row: &UnreadRow, metrics: &[&'static Metric]) -> Result<OfExperiment, StoreError> {
     let (record, report) = row.read()?;
     let report = report.map(|mut report| {
         complete_report(&mut report);
         report
     });
     let of = |metric: &&'static Metric| report.as_ref().and_then(|report| figure_of(metric, report));
-    Ok((record.id, metrics.iter().map(of).collect()))
+    Ok(OfExperiment {
+        id: record.id,
+        figures: metrics.iter().map(of).collect(),
+        warnings: report.map(|report| report.validation.warnings).unwrap_or_default(),
+    })
 }
