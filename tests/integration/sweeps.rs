@@ -370,6 +370,25 @@ async fn the_client_submits_a_sweep_and_prints_its_table() {
         said.out
     );
     assert!(said.errors.contains("2 of 2 done"), "{}", said.errors);
+    let (_, list) = server.get("/v1/sweeps?limit=1").await;
+    let id = list["items"][0]["id"].as_str().expect("an id");
+    let again = run(&server.url, &["sweep", id, "--table", "--metric", "mean_ttft_ms"]).ended(0);
+    assert_eq!(again.out, said.out);
+    let listed = run(&server.url, &["list", "--sweep", id]).ended(0).lines();
+    assert_eq!(listed.len(), 2);
+    let exported = run(&server.url, &["export", "--sweep", id]).ended(0);
+    assert_eq!(exported.out.lines().count(), 3, "{}", exported.out);
+    for command in ["results", "status", "cite", "manifest"] {
+        let said = run(&server.url, &[command, id]).ended(2);
+        let expected = format!("{id} is a sweep: joulemark sweep {id}");
+        assert!(said.errors.contains(&expected), "{}", said.errors);
+    }
+    let bundle = server.folder.join("b.tar").display().to_string();
+    let said = run(&server.url, &["bundle", id, "-o", &bundle]).ended(2);
+    assert!(said.errors.contains("is a sweep"), "{}", said.errors);
+    let one = listed[0]["id"].as_str().expect("an id");
+    let said = run(&server.url, &["sweep", one]).ended(2);
+    assert!(said.errors.contains("No such sweep"), "{}", said.errors);
     let experiment = server.folder.join("one.json");
     std::fs::write(&experiment, base().to_string()).expect("it can be written");
     let experiment = experiment.display().to_string();
