@@ -259,12 +259,12 @@ async fn sweeps_are_listed_with_their_search_and_bad_ones_named() {
     let id = finished(&server, &asked).await;
     let (_, html) = page(&server, "/sweeps").await;
     assert!(
-        html.contains("max_output_tokens: 2, 4") && html.contains("most output_tokens"),
+        html.contains("max_output_tokens: 2, 4") && html.contains("maximum output_tokens"),
         "{html}"
     );
     let (_, html) = page(&server, &format!("/sweeps/{id}")).await;
     for words in [
-        "the most output_tokens with mean_ttft_ms below 100000",
+        "maximum output_tokens with mean_ttft_ms below 100000",
         "The search is complete",
         "point 1</a>, max_output_tokens 4",
     ] {
