@@ -51,7 +51,7 @@ pub enum ClientCommand {
     /// Submit experiments to a server, and optionally wait until they end.
     #[command(after_help = EXIT_CODES)]
     Submit(SubmitArguments),
-    /// Submit a sweep: one experiment for each combination of values. Optionally wait for its table.
+    /// Submit a sweep, one experiment for each combination of values, or show a stored one with its table.
     #[command(after_help = EXIT_CODES)]
     Sweep(SweepArguments),
     /// Show the progress of experiments, or watch them until they end.

@@ -9,6 +9,7 @@ pub mod show;
 pub mod submit;
 pub mod table;
 pub mod view;
+pub mod warnings;
 
 use super::problem::Problem;
 use super::state::AppState;

@@ -102,6 +102,18 @@ const ADDED: &[&str] = &[
     "electricity_currency",
     "grid_intensity_g_per_kwh",
     "pue",
+    "total_energy_j_combined_low",
+    "total_energy_j_combined_high",
+    "joules_per_output_token_combined_low",
+    "joules_per_output_token_combined_high",
+    "joules_per_token_combined_low",
+    "joules_per_token_combined_high",
+    "tokens_per_joule_combined_low",
+    "tokens_per_joule_combined_high",
+    "gpu_energy_j_combined_low",
+    "gpu_energy_j_combined_high",
+    "cpu_energy_j_combined_low",
+    "cpu_energy_j_combined_high",
 ];
 
 /// Returns the columns of an experiment. Names are those of results; a name that occurs twice is prefixed with its

@@ -208,6 +208,11 @@ async fn a_sweep_over_power_limits_shows_the_table_of_the_api_and_is_repeated_by
         }
     }
     assert_eq!(shown.next(), None);
+    let warnings = whole["warnings"].as_array().expect("warnings");
+    assert!(!warnings.is_empty());
+    assert_eq!(html.matches(" completed experiments)").count(), warnings.len());
+    let is_estimated = warnings.iter().any(|warning| warning["code"] == "energy_estimated");
+    assert_eq!(html.contains("badge estimated"), is_estimated, "{warnings:#?}");
     let best = whole["curve"]["metrics"]["joules_per_output_token"]["best_at"]
         .as_f64()
         .expect("a best");

@@ -62,6 +62,15 @@ async fn a_result_has_intervals_over_cycles_and_percentiles_over_requests() {
         row => row,
     };
     assert_eq!(row["mean_ttft_ms_ci_low"], of["ci_low"]);
+    for name in ["joules_per_output_token", "cpu_energy_j"] {
+        for end in ["combined_low", "combined_high"] {
+            let (column, of) = (&row[format!("{name}_{end}")], &results["statistics"][name][end]);
+            assert!(
+                row.get(format!("{name}_{end}")).is_some() && column == of,
+                "{name}: {column} is not {of}"
+            );
+        }
+    }
     assert_eq!(row["p90_e2e_ms"], results["inference"]["p90_e2e_ms"]);
 }
 

@@ -91,6 +91,17 @@ async fn is_served_whole(server: &Server) {
         "{of} {figures:?}"
     );
 
+    let warnings = done["warnings"].as_array().expect("warnings");
+    let of = |code: &str| warnings.iter().find(|warning| warning["code"] == code);
+    let synthetic = of("synthetic_engine").expect("a warning");
+    assert!(
+        synthetic["experiments"] == 8 && synthetic["message"].is_string(),
+        "{warnings:#?}"
+    );
+    assert!(of("metric_unknown").is_none(), "{warnings:#?}");
+    let (_, only) = server.get(&format!("/v1/sweeps/{id}?fields=warnings")).await;
+    assert_eq!(only, json!({"warnings": warnings}));
+
     let (_, csv) = server
         .get(&format!("/v1/sweeps/{id}/export?format=csv&metrics=mean_tpot_ms"))
         .await;
@@ -352,11 +363,32 @@ async fn the_client_submits_a_sweep_and_prints_its_table() {
     .ended(0);
     let lines: Vec<&str> = said.out.lines().collect();
     assert!(
-        lines.len() == 3 && lines[0].contains("max_input_tokens") && lines[2].contains("16"),
+        lines[0].contains("max_input_tokens")
+            && lines[2].contains("16")
+            && said.out.contains("\n  synthetic_engine (2 of 2): "),
         "{}",
         said.out
     );
     assert!(said.errors.contains("2 of 2 done"), "{}", said.errors);
+    let (_, list) = server.get("/v1/sweeps?limit=1").await;
+    let id = list["items"][0]["id"].as_str().expect("an id");
+    let again = run(&server.url, &["sweep", id, "--table", "--metric", "mean_ttft_ms"]).ended(0);
+    assert_eq!(again.out, said.out);
+    let listed = run(&server.url, &["list", "--sweep", id]).ended(0).lines();
+    assert_eq!(listed.len(), 2);
+    let exported = run(&server.url, &["export", "--sweep", id]).ended(0);
+    assert_eq!(exported.out.lines().count(), 3, "{}", exported.out);
+    for command in ["results", "status", "cite", "manifest"] {
+        let said = run(&server.url, &[command, id]).ended(2);
+        let expected = format!("{id} is a sweep: joulemark sweep {id}");
+        assert!(said.errors.contains(&expected), "{}", said.errors);
+    }
+    let bundle = server.folder.join("b.tar").display().to_string();
+    let said = run(&server.url, &["bundle", id, "-o", &bundle]).ended(2);
+    assert!(said.errors.contains("is a sweep"), "{}", said.errors);
+    let one = listed[0]["id"].as_str().expect("an id");
+    let said = run(&server.url, &["sweep", one]).ended(2);
+    assert!(said.errors.contains("No such sweep"), "{}", said.errors);
     let experiment = server.folder.join("one.json");
     std::fs::write(&experiment, base().to_string()).expect("it can be written");
     let experiment = experiment.display().to_string();

@@ -34,7 +34,9 @@ pub fn validate(spec: &Spec, warnings: &[Warning], cycles: &[RankCycle], aggrega
         attribution.warning.into_iter().collect(),
         imbalance.warning.into_iter().collect(),
         output_identity::check(spec, cycles).into_iter().collect(),
-        short_window::check(cycles, &aggregate.cycles).into_iter().collect(),
+        short_window::check(spec, cycles, &aggregate.cycles)
+            .into_iter()
+            .collect(),
         energy_quality::check(cycles, &aggregate.energy),
         unknown_metrics::check(metrics::all(), spec, aggregate.into()),
     ];

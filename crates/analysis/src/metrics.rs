@@ -7,6 +7,7 @@ mod efficiency;
 mod energy;
 mod explanation;
 mod figures;
+mod host_energy;
 mod inference;
 mod latencies;
 mod memory;

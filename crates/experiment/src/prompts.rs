@@ -35,6 +35,14 @@ pub struct DatasetPrompts {
     pub count: Option<u32>,
 }
 
+impl DatasetPrompts {
+    /// Returns the number of prompts in the whole set, with which the name of each built-in set ends; `None` for a name
+    /// without a number.
+    pub fn set_size(&self) -> Option<u32> {
+        self.dataset.rsplit_once('-')?.1.parse().ok()
+    }
+}
+
 /// Prompts of random tokens from the model's vocabulary, without chat template, for exact prompt lengths. For a server,
 /// tokens are drawn from those that occur in the built-in set `mixed-512`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]

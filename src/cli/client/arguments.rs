@@ -7,6 +7,7 @@ use clap::Args;
 use joulemark_files::read_given;
 
 use crate::client::{Address, Credential};
+use joulemark_experiment::ExperimentId;
 use joulemark_measurement::quoted;
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
@@ -102,6 +103,9 @@ pub struct FilterArguments {
     /// Only submitted with an API key of this name.
     #[arg(long, value_name = "NAME")]
     submitter: Option<String>,
+    /// Only of the sweep with this ID.
+    #[arg(long, value_name = "ID")]
+    sweep: Option<ExperimentId>,
     /// Only with this label, NAME=VALUE; may be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
     label: Vec<String>,
@@ -140,6 +144,7 @@ impl FilterArguments {
             ("engine", self.engine.clone()),
             ("user", self.user.clone()),
             ("submitter", self.submitter.clone()),
+            ("sweep", self.sweep.map(|id| id.to_string())),
             ("created_after", self.created_after.map(|time| time.to_string())),
             ("created_before", self.created_before.map(|time| time.to_string())),
             ("finished_after", self.finished_after.map(|time| time.to_string())),

@@ -102,18 +102,35 @@ fn kind_of_interval(results: &Value, domain: Option<&str>) -> String {
     }
 }
 
+/// Returns the note on the spread over cycles. An energy of a result is the sum over its cycles, so the mean of a cycle
+/// stands beside its interval.
 fn spread(results: &Value, metric: &Metric) -> Option<String> {
     let deviation = results["cycle_sd"][metric.name].as_f64()?;
-    let said = format!(
+    let deviation = format!(
         "standard deviation {} over {} cycles",
         brief(deviation),
         cycles(results)
     );
     let of = &results["statistics"][metric.name];
     let interval = of["ci_low"].as_f64().zip(of["ci_high"].as_f64());
-    let interval =
-        interval.map(|(low, high)| format!(", 95 % interval of the mean from {} to {}", brief(low), brief(high)));
-    Some(said + &interval.unwrap_or_default())
+    let is_sum = metric.unit == "J";
+    Some(match (interval, of["mean"].as_f64().filter(|_| is_sum)) {
+        (Some((low, high)), Some(mean)) => format!(
+            "per cycle {}, 95 % {} to {}, {deviation}",
+            brief(mean),
+            brief(low),
+            brief(high)
+        ),
+        (None, Some(mean)) => format!("per cycle {}, {deviation}", brief(mean)),
+        (Some((low, high)), None) if !is_sum => {
+            format!(
+                "{deviation}, 95 % interval of the mean from {} to {}",
+                brief(low),
+                brief(high)
+            )
+        }
+        _ => deviation,
+    })
 }
 
 /// Returns the note on the figure's value in steady state.
@@ -201,6 +218,21 @@ mod tests {
         let results = json!({"cycle_sd": {"mean_ttft_ms": 4.25}, "cycles": [{}, {}]});
         let said = said(&results, "mean_ttft_ms");
         assert_eq!(said.as_deref(), Some("standard deviation 4.25 over 2 cycles"));
+    }
+
+    #[test]
+    fn an_energy_is_shown_with_the_mean_of_a_cycle_and_its_interval() {
+        let mut results = json!({"energy": {"total_energy_j": 0.638}, "cycle_sd": {"total_energy_j": 0.0133},
+            "statistics": {"total_energy_j": {"mean": 0.1276, "ci_low": 0.111, "ci_high": 0.144}}, "cycles": [{}, {}, {}, {}, {}]});
+        let expected = "per cycle 0.128, 95 % 0.111 to 0.144, standard deviation 0.0133 over 5 cycles";
+        assert_eq!(said(&results, "total_energy_j").as_deref(), Some(expected));
+        results["statistics"]["total_energy_j"] = json!({"mean": 0.1276, "ci_low": null, "ci_high": null});
+        let expected = "per cycle 0.128, standard deviation 0.0133 over 5 cycles";
+        assert_eq!(said(&results, "total_energy_j").as_deref(), Some(expected));
+        let ratio = json!({"cycle_sd": {"joules_per_output_token": 0.1}, "cycles": [{}, {}],
+            "statistics": {"joules_per_output_token": {"mean": 2.0, "ci_low": 1.5, "ci_high": 2.5}}});
+        let expected = "standard deviation 0.100 over 2 cycles, 95 % interval of the mean from 1.50 to 2.50";
+        assert_eq!(said(&ratio, "joules_per_output_token").as_deref(), Some(expected));
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub struct BundleArguments {
 /// Runs `joulemark manifest`.
 pub fn print(arguments: &ManifestArguments) -> ExitCode {
     session::run(&arguments.server, None, false, async |session| {
-        session.print_document(&session.server.manifest(arguments.id).await?)?;
+        let manifest = session.server.manifest(arguments.id).await;
+        session.print_document(&session.of_experiment(arguments.id, manifest).await?)?;
         Ok(Ending::Done)
     })
 }
@@ -79,7 +80,8 @@ async fn write(session: &Session, arguments: &BundleArguments) -> anyhow::Result
 }
 
 async fn copy(session: &Session, arguments: &BundleArguments, to: &mut impl Write) -> anyhow::Result<u64> {
-    let mut response = session.server.bundle(arguments.id).await?;
+    let opened = session.server.bundle(arguments.id).await;
+    let mut response = session.of_experiment(arguments.id, opened).await?;
     let mut copied = 0;
     while let Some(bytes) = session.server.next_piece(&mut response).await? {
         to.write_all(&bytes)?;

@@ -29,7 +29,7 @@ pub fn run(arguments: ResultsArguments) -> ExitCode {
             session.print(&explain(field)?)?;
         }
         for (number, &id) in arguments.ids.iter().enumerate() {
-            let results = session.server.results(id).await?;
+            let results = session.of_experiment(id, session.server.results(id).await).await?;
             if session.is_json() {
                 session.print_document(&results)?;
                 continue;

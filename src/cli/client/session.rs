@@ -4,11 +4,13 @@ use std::io::{IsTerminal as _, Write as _, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use serde_json::Value;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::{ending::Ending, error_text, reporter::Reporter};
-use crate::client::{Document, Server, Setup};
+use crate::client::{ClientError, Document, Server, Setup};
+use joulemark_experiment::ExperimentId;
 
 /// One run of a subcommand, with its server and its output.
 pub struct Session {
@@ -48,6 +50,20 @@ impl Session {
     pub fn has_colours(&self) -> bool {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         self.is_terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+    }
+
+    /// Returns what the server answered about an experiment. When there is no such experiment but a sweep with this id,
+    /// the error names the command for sweeps.
+    pub async fn of_experiment<T>(&self, id: ExperimentId, answer: Result<T, ClientError>) -> anyhow::Result<T> {
+        if let Err(ClientError::Refused(problem)) = &answer
+            && problem.short_kind() == "no-such-experiment"
+        {
+            let query = [("fields".to_owned(), "id".to_owned())];
+            if self.server.sweep(id, &query).await.is_ok() {
+                bail!("{id} is a sweep: joulemark sweep {id}");
+            }
+        }
+        Ok(answer?)
     }
 
     /// Prints the text and a line end, and flushes, since the reader of a pipe may wait for it.

@@ -32,7 +32,10 @@ pub fn run(arguments: StatusArguments) -> ExitCode {
             if arguments.watch {
                 ending = ending.and(follow(session, id).await?);
             } else {
-                print(session, &session.server.show(id).await?)?;
+                print(
+                    session,
+                    &session.of_experiment(id, session.server.show(id).await).await?,
+                )?;
             }
         }
         Ok(ending)
@@ -48,7 +51,7 @@ fn print(session: &Session, document: &Document) -> anyhow::Result<()> {
 }
 
 async fn follow(session: &Session, id: ExperimentId) -> anyhow::Result<Ending> {
-    let first = session.server.show(id).await?;
+    let first = session.of_experiment(id, session.server.show(id).await).await?;
     let mut printed = first.value["state"].clone();
     // People see the changes of state on standard error; a program gets the document at each change.
     if session.is_json() {

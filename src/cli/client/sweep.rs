@@ -1,4 +1,4 @@
-//! `joulemark sweep`: submits a sweep from a file, waits for it and prints its table.
+//! `joulemark sweep`: submits a sweep from a file or shows a stored one, waits for it and prints its table.
 
 mod table;
 
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
 
@@ -22,15 +22,16 @@ use joulemark_measurement::clock::Monotonic;
 #[derive(Debug, Args)]
 pub struct SweepArguments {
     /// File with a sweep, in JSON or YAML: `base`, an experiment, `axes`, fields with their values, and the options in
-    /// docs/sweeps.md; - is standard input.
-    #[arg(value_name = "FILE")]
+    /// docs/sweeps.md; - is standard input. Or the ID of a sweep on the server, whose table is printed.
+    #[arg(value_name = "FILE|ID")]
     file: PathBuf,
-    /// Wait until the sweep ends and print its table. The exit code tells whether all experiments completed.
+    /// Wait until the sweep ends and print its table. The exit code tells whether all experiments completed; for an ID
+    /// it does so without --wait too.
     #[arg(long)]
     wait: bool,
     /// Metrics of the table, by name (see docs/metrics.md) [default: those of a comparison, p99_ttft_ms and those of
     /// the goal].
-    #[arg(long, value_name = "NAME", num_args = 1.., requires = "wait")]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
     metric: Vec<String>,
     /// Print only the ID, at once, and only errors on standard error.
     #[arg(short, long)]
@@ -66,24 +67,37 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub fn run(arguments: SweepArguments) -> ExitCode {
     // Standard input is read before Ctrl-C is handled, so that Ctrl-C ends a wait for it.
     let input = (arguments.file == Path::new(STANDARD_INPUT)).then(read_input);
+    let stored = stored(&arguments.file);
     session::run(
         &arguments.server,
         Some(&arguments.output),
         arguments.quiet,
         async |session| {
+            let how = FollowOptions {
+                metrics: (!arguments.metric.is_empty()).then(|| arguments.metric.join(",")),
+                ..FollowOptions::new(arguments.wait, arguments.quiet)
+            };
+            if let Some(id) = stored {
+                return finish(session, id, &how).await;
+            }
+            if how.metrics.is_some() && !how.wait {
+                bail!("--metric selects columns of the table: add --wait, or give the ID of a sweep");
+            }
             let input = input.transpose().context("standard input")?;
             let (shown, bytes) = read_file(&arguments.file, input.as_deref())?;
             let sent = session
                 .server
                 .submit_sweep(&bytes, media_type(&arguments.file, &bytes))
                 .await;
-            let how = FollowOptions {
-                metrics: (!arguments.metric.is_empty()).then(|| arguments.metric.join(",")),
-                ..FollowOptions::new(arguments.wait, arguments.quiet)
-            };
             follow(session, &sent.context(shown)?, &how).await
         },
     )
+}
+
+/// Returns the id of a stored sweep; `None` for the name of a file. A file with such a name is read.
+fn stored(file: &Path) -> Option<ExperimentId> {
+    let id = file.to_str()?.parse().ok()?;
+    (!file.exists()).then_some(id)
 }
 
 /// Prints what was accepted, and with `--wait` waits and prints the table.
@@ -105,11 +119,18 @@ pub async fn follow(session: &Session, accepted: &Document, how: &FollowOptions)
     if !how.wait {
         return Ok(Ending::Done);
     }
-    session.reporter.set_interruption_note(format!(
-        "the sweep goes on; its experiments are listed with\n  joulemark list --label sweep={id}"
-    ));
-    wait(session, id).await?;
-    session.reporter.set_interruption_note("");
+    finish(session, id, how).await
+}
+
+/// Waits until the sweep has ended, if requested, and prints its table.
+async fn finish(session: &Session, id: ExperimentId, how: &FollowOptions) -> anyhow::Result<Ending> {
+    if how.wait {
+        session
+            .reporter
+            .set_interruption_note(format!("the sweep goes on; show it with\n  joulemark sweep {id}"));
+        wait(session, id).await?;
+        session.reporter.set_interruption_note("");
+    }
     let metrics = how.metrics.clone().map(|names| ("metrics".to_owned(), names));
     let shown = session
         .server
@@ -119,6 +140,9 @@ pub async fn follow(session: &Session, accepted: &Document, how: &FollowOptions)
         session.print_document(&shown)?;
     } else if !how.quiet {
         session.print(&table::table(&shown.value))?;
+        if shown.value["state"] == "running" {
+            session.reporter.say(&format!("running: {}", progress(&shown.value).1));
+        }
     }
     Ok(ending(&shown.value))
 }
@@ -158,8 +182,12 @@ fn progress(sweep: &Value) -> (u64, String) {
     (ended, line)
 }
 
+/// Returns the outcome of a sweep: whether it ended and all its experiments completed.
 fn ending(sweep: &Value) -> Ending {
     let count = |name: &str| sweep["progress"][name].as_u64().unwrap_or(0);
+    if sweep["state"] == "running" {
+        return Ending::Unfinished;
+    }
     match (count("failed"), count("cancelled")) {
         (0, 0) => Ending::Done,
         (0, _) => Ending::of_state(State::Cancelled),
@@ -175,13 +203,15 @@ mod tests {
 
     #[test]
     fn the_progress_line_counts_the_ended_experiments_and_estimates_the_time_left() {
-        let sweep = json!({"state": "running", "eta": {"left_sec": 75.0},
+        let mut sweep = json!({"state": "running", "eta": {"left_sec": 75.0},
             "progress": {"experiments": 12, "completed": 3, "failed": 1, "cancelled": 0, "queued": 7, "running": 1}});
         let (ended, line) = progress(&sweep);
         assert_eq!(
             (ended, line.as_str()),
             (4, "4 of 12 done, 1 failed, about 1 min 15 s left")
         );
+        assert_eq!(ending(&sweep), Ending::Unfinished);
+        sweep["state"] = "finished".into();
         assert_eq!(ending(&sweep), Ending::of_state(State::Failed));
         assert_eq!(ending(&json!({"progress": {"completed": 2}})), Ending::Done);
     }

@@ -2,7 +2,7 @@
 
 mod bands;
 mod certainty;
-mod checks;
+pub mod checks;
 mod cycles;
 mod energy;
 mod figure;

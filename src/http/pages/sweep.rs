@@ -20,7 +20,7 @@ use self::fronts::{Fronts, front_axes, front_views};
 use self::goal::{GoalView, goal_view};
 use self::repeat_request::{RepeatRequest, repeat_request};
 use self::running::{RunningExperiment, running_experiments};
-use self::table::{Column, RowView, columns, row_views};
+use self::table::{Column, RowView, WarningView, columns, row_views, warning_views};
 use self::table_page::{ROWS, TablePage};
 use super::html::page;
 use super::layout::Page;
@@ -61,6 +61,7 @@ struct View<'a> {
     /// The rows of this page of the table.
     rows: Vec<RowView>,
     paging: Option<Paging>,
+    warnings: Vec<WarningView>,
     metrics: MetricChoices,
     /// Requested metrics as a parameter of the API; empty for the default.
     asked: String,
@@ -175,6 +176,7 @@ pub async fn sweep(
             table: &sweep.table,
             asked: &asked,
         };
+        let warnings = sweep.warnings.as_deref().unwrap_or_default();
         let fronts = front_views(&fronts, &table);
         let charts = fronts.views.iter().filter(|view| view.chart.is_some()).count();
         let view = View {
@@ -183,7 +185,8 @@ pub async fn sweep(
             goal: goal_view(&sweep, &table),
             axes: axis_views(&sweep, &table, &drawn, MAX_CHARTS - charts),
             fronts,
-            columns: columns(&metrics),
+            columns: columns(&metrics, warnings),
+            warnings: warning_views(warnings),
             rows: row_views(table.rows(), &metrics),
             paging: Paging::of(&table),
             repeat,

@@ -66,7 +66,7 @@ pub async fn export(
     let download = download::Download::new(format, format!("joulemark-sweep-{id}"), &state, (&caller, &parts))?;
     let runs = state.resources.store.sweep_runs(id).await?;
     let mut table = Sweep::new(&state, record, runs).await.table;
-    fill((&state, &caller), id, &mut table, metrics.clone()).await?;
+    fill((&state, &caller), id, &mut table, metrics.clone(), None).await?;
     let cell = |(name, of): (String, SweepFigure)| {
         let cell = SweepCell {
             n: of.n,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::curve::Curve;
-use super::table::{fill_beside, metrics_of};
+use super::table::{fill, metrics_of};
 use super::view::Sweep;
 use crate::http::access::Caller;
 use crate::http::experiments::pareto::{Axes, ParetoFront, Reading};
@@ -24,8 +24,8 @@ pub struct ShowParameters {
     /// and those of the goal.
     #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
     metrics: Option<String>,
-    /// Only these fields: up to 256 names, separated by commas, with dots for nested fields. Without `table` and
-    /// `curve` no results are read.
+    /// Only these fields: up to 256 names, separated by commas, with dots for nested fields. Without `table`,
+    /// `curve` and `warnings` no results are read.
     #[param(example = "state,progress,eta", min_length = 1)]
     fields: Option<String>,
 }
@@ -52,7 +52,7 @@ pub async fn show(
     let fields = fields.transpose()?.unwrap_or_default();
     let record = super::find(&state, id).await?;
     let metrics = metrics_of(parameters.metrics.as_deref(), &record.request)?;
-    let has_figures = fields.has("table") || fields.has("curve");
+    let has_figures = ["table", "curve", "warnings"].iter().any(|name| fields.has(name));
     let shown = match has_figures {
         true => with_figures((&state, &caller), record, metrics).await?,
         false => Sweep::new(&state, record, state.resources.store.sweep_runs(id).await?).await,
@@ -60,7 +60,7 @@ pub async fn show(
     fields.json(&shown)
 }
 
-/// Returns a sweep with the figures of its table and its curve.
+/// Returns a sweep with the figures of its table, its curve and the warnings of its results.
 ///
 /// # Errors
 /// Returns a [`Problem`] if the database fails.
@@ -90,7 +90,9 @@ pub async fn with_fronts(
     };
     let runs = state.resources.store.sweep_runs(id).await?;
     let mut shown = Sweep::new(state, record, runs).await;
-    let (figures, fronts) = fill_beside((state, caller), id, &mut shown.table, metrics, fronts).await?;
+    let filled = fill((state, caller), id, &mut shown.table, metrics, fronts).await?;
+    shown.warnings = Some(filled.warnings);
+    let (figures, fronts) = (filled.of_points, filled.fronts);
     // The intervals of a curve's best values take thousands of draws.
     let computed = tokio::task::spawn_blocking(move || {
         let fronts = fronts.map(Reading::answers).unwrap_or_default();

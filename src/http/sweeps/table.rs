@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::view::{SweepFigure, SweepRow};
+use super::warnings::{SweepWarning, WarningCounts};
 use crate::compared::{default_metrics, metric_named};
 use crate::http::access::Caller;
 use crate::http::experiments::pareto::Reading;
@@ -63,34 +64,30 @@ type Figures = HashMap<ExperimentId, Vec<Option<f64>>>;
 /// Each metric with the figures of every point's completed repeats, in the order of the points.
 pub type OfPoints = Vec<(&'static Metric, Vec<Vec<f64>>)>;
 
-/// Fills in the metrics of a table's rows, and returns the figures of the repeats.
-///
-/// # Errors
-/// Returns a [`Problem`] if the database fails.
-pub async fn fill(
-    (state, caller): (&AppState, &Caller),
-    sweep: ExperimentId,
-    rows: &mut [SweepRow],
-    metrics: Vec<&'static Metric>,
-) -> Result<OfPoints, Problem> {
-    Ok(fill_beside((state, caller), sweep, rows, metrics, None).await?.0)
+/// What the results of a sweep's completed experiments contain for its table and its fronts.
+pub struct Filled {
+    pub of_points: OfPoints,
+    pub warnings: Vec<SweepWarning>,
+    /// The given reading of fronts, with every completed experiment.
+    pub fronts: Option<Reading>,
 }
 
 /// Fills in the metrics of a table's rows, and adds each experiment to `fronts`, so that results are read once.
 ///
 /// # Errors
 /// Returns a [`Problem`] if the database fails.
-pub async fn fill_beside(
+pub async fn fill(
     asked_by: (&AppState, &Caller),
     sweep: ExperimentId,
     rows: &mut [SweepRow],
     metrics: Vec<&'static Metric>,
     fronts: Option<Reading>,
-) -> Result<(OfPoints, Option<Reading>), Problem> {
-    let (figures, fronts) = read(asked_by, sweep, &metrics, fronts).await?;
+) -> Result<Filled, Problem> {
+    let read = read(asked_by, sweep, &metrics, fronts).await?;
     let mut of_points: OfPoints = metrics.iter().map(|metric| (*metric, Vec::new())).collect();
     for row in rows {
-        let of_repeats: Vec<&Vec<Option<f64>>> = row.experiments.iter().filter_map(|id| figures.get(id)).collect();
+        let of_repeats = row.experiments.iter().filter_map(|id| read.figures.get(id));
+        let of_repeats: Vec<&Vec<Option<f64>>> = of_repeats.collect();
         for (place, (metric, of_metric)) in of_points.iter_mut().enumerate() {
             let known: Vec<f64> = of_repeats.iter().filter_map(|figures| figures[place]).collect();
             let figure = over_repeats(&known).map(SweepFigure::from).unwrap_or_default();
@@ -98,18 +95,33 @@ pub async fn fill_beside(
             of_metric.push(known);
         }
     }
-    Ok((of_points, fronts))
+    Ok(Filled {
+        of_points,
+        warnings: read.warnings.into_list(),
+        fronts: read.fronts,
+    })
 }
 
-/// Reads the figures of all completed experiments of a sweep.
+/// What was read of a sweep's completed experiments.
+struct Read {
+    figures: Figures,
+    warnings: WarningCounts,
+    fronts: Option<Reading>,
+}
+
+/// Reads all completed experiments of a sweep.
 async fn read(
     (state, caller): (&AppState, &Caller),
     sweep: ExperimentId,
     metrics: &[&'static Metric],
-    mut fronts: Option<Reading>,
-) -> Result<(Figures, Option<Reading>), Problem> {
+    fronts: Option<Reading>,
+) -> Result<Read, Problem> {
     let store = state.resources.store.on_behalf_of(&caller.held_as());
-    let mut figures = Figures::new();
+    let mut read = Read {
+        figures: Figures::new(),
+        warnings: WarningCounts::default(),
+        fronts,
+    };
     let mut query = ListQuery {
         sweep: Some(sweep),
         state: Some(State::Completed),
@@ -120,19 +132,22 @@ async fn read(
         let page = store.unread_page(&query, PAGE_BYTES).await?;
         let (rows, metrics, caller) = (page.rows, metrics.to_vec(), caller.clone());
         // Parsing a page takes too long for a thread that serves other requests.
-        let read = tokio::task::spawn_blocking(move || {
+        let parsed = tokio::task::spawn_blocking(move || {
             for row in rows {
                 let (record, report) = completed(&row)?;
-                figures.insert(record.id, of_report(report.as_ref(), &metrics));
-                if let Some(fronts) = &mut fronts {
+                read.figures.insert(record.id, of_report(report.as_ref(), &metrics));
+                if let Some(report) = &report {
+                    read.warnings.add(record.id, report.validation.warnings.clone());
+                }
+                if let Some(fronts) = &mut read.fronts {
                     fronts.add(record, report, &caller);
                 }
             }
-            Ok::<_, StoreError>((figures, fronts))
+            Ok::<_, StoreError>(read)
         });
-        (figures, fronts) = read.await.map_err(|_| Problem::internal())??;
+        read = parsed.await.map_err(|_| Problem::internal())??;
         let Some(next) = page.next else {
-            return Ok((figures, fronts));
+            return Ok(read);
         };
         query.after = Some(next);
     }

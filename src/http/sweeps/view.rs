@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::curve::SweepCurve;
+use super::warnings::SweepWarning;
 use crate::http::state::AppState;
 use joulemark_experiment::sweep::{FigureOverRepeats, Goal, SearchAnswer, SearchState, SweepMode, SweepOrder};
 use joulemark_experiment::{ExperimentId, State};
@@ -142,6 +143,9 @@ pub struct Sweep {
     pub table: Vec<SweepRow>,
     /// The table's metrics as functions of the axis; null unless there is exactly one axis, whose values are numbers.
     pub curve: Option<SweepCurve>,
+    /// Warnings of the completed experiments' results, one entry for each code, those of most experiments first;
+    /// without `metric_unknown`. Null in the answers to a submission and a cancellation, which read no results.
+    pub warnings: Option<Vec<SweepWarning>>,
     /// The search for the goal, with everything that it tried; null without a goal.
     pub search: Option<SearchAnswer>,
 }
@@ -210,6 +214,7 @@ impl Sweep {
             eta: eta(state, &progress, &runs).await,
             table: rows(&record, &runs),
             curve: None,
+            warnings: None,
             search: record.search.clone(),
             request_id: record.request_id.clone(),
             summary: SweepSummary::new(record, progress),

@@ -21,22 +21,26 @@ impl HasFigures for ExperimentRow {
 
 /// Returns the columns of a group's metrics, each followed by its spread or origin columns.
 pub fn columns(metrics: &[Metric], group: Group) -> Vec<Column<ExperimentRow>> {
-    with_spread(metrics, group, spread)
+    with_spread(metrics, group, (spread, combined))
 }
 
 /// Returns the same for rows that are single cycles, which have no spread.
 pub fn columns_of_one_cycle<R: HasFigures + 'static>(metrics: &[Metric], group: Group) -> Vec<Column<R>> {
-    with_spread(metrics, group, |_| Vec::new())
+    with_spread(metrics, group, (|_| Vec::new(), |_| Vec::new()))
 }
+
+/// Function that returns the columns beside a metric.
+type Neighbours<R> = fn(&Metric) -> Vec<Column<R>>;
 
 fn with_spread<R: HasFigures + 'static>(
     metrics: &[Metric],
     group: Group,
-    spread: fn(&Metric) -> Vec<Column<R>>,
+    (spread, combined): (Neighbours<R>, Neighbours<R>),
 ) -> Vec<Column<R>> {
     let metrics = metrics.iter().filter(|metric| metric.group == group);
     let neighbours = |metric: &Metric, beside: &Beside| match *beside {
         Beside::Spread => spread(metric),
+        Beside::Combined => combined(metric),
         Beside::Certainty(part) => how_known(part),
     };
     let with_neighbours = |metric: &Metric| {
@@ -70,17 +74,42 @@ fn spread(metric: &Metric) -> Vec<Column<ExperimentRow>> {
         let figures: Option<Vec<f64>> = cycles.map(|cycle| read(cycle.into())).collect();
         standard_deviation(&figures?)
     }));
-    let end = |word: &str, says: &str, read: fn(&MetricStatistics) -> Option<f64>| {
-        let about =
-            format!("{says} of the 95 % interval of the mean of `{name}` over cycles, {unit}; unknown below two.");
-        let value = move |row: &ExperimentRow| read(row.report.as_ref()?.statistics.get(name)?);
-        column(format!("{name}_ci_{word}"), about, Values::Number(Box::new(value)))
+    let interval = format!("of the 95 % interval of the mean of `{name}` over cycles, {unit}; unknown below two.");
+    let end = |word: &str, says: &str, read| {
+        of_statistics((name, format!("{name}_ci_{word}")), format!("{says} {interval}"), read)
     };
     vec![
         column(format!("{name}_cycle_sd"), about, values),
         end("low", "Lower end", |of| of.ci_low),
         end("high", "Upper end", |of| of.ci_high),
     ]
+}
+
+/// Returns the columns of the mean's interval with the half-width of the energy meter.
+fn combined(metric: &Metric) -> Vec<Column<ExperimentRow>> {
+    let (name, unit) = (metric.name, metric.unit);
+    let interval = format!(
+        "of the 95 % interval of the mean of `{name}` over cycles and the energy meter's half-width combined, {unit}; \
+         unknown where one of them is."
+    );
+    let end = |word: &str, says: &str, read| {
+        let title = format!("{name}_combined_{word}");
+        of_statistics((name, title), format!("{says} {interval}"), read)
+    };
+    vec![
+        end("low", "Lower end", |of| of.combined_low),
+        end("high", "Upper end", |of| of.combined_high),
+    ]
+}
+
+/// Returns the column of a number of a metric's statistics over cycles.
+fn of_statistics(
+    (name, title): (&'static str, String),
+    about: String,
+    read: fn(&MetricStatistics) -> Option<f64>,
+) -> Column<ExperimentRow> {
+    let value = move |row: &ExperimentRow| read(row.report.as_ref()?.statistics.get(name)?);
+    column(title, about, Values::Number(Box::new(value)))
 }
 
 fn how_known<R: HasFigures + 'static>(part: EnergyPart) -> Vec<Column<R>> {

@@ -16,7 +16,7 @@ pub(super) const METRICS: &[Metric] = &[
         limits: "Input and output tokens count the same, although an output token takes many times the energy. The \
             uncertainty of `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.tokens_per_joule),
-        beside: &[],
+        beside: &[Beside::Combined],
         why_null: Some(missing_part),
     },
     Metric {
@@ -32,7 +32,7 @@ pub(super) const METRICS: &[Metric] = &[
         limits: "Input and output tokens count the same, although an output token takes many times the energy. The \
             uncertainty of `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.joules_per_token),
-        beside: &[],
+        beside: &[Beside::Combined],
         why_null: Some(missing_part),
     },
     Metric {
@@ -48,7 +48,7 @@ pub(super) const METRICS: &[Metric] = &[
         limits: "The prefill's energy is included, so the figure falls with longer answers. The uncertainty of \
             `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.joules_per_output_token),
-        beside: &[Beside::Spread],
+        beside: &[Beside::Spread, Beside::Combined],
         why_null: Some(missing_part),
     },
     Metric {

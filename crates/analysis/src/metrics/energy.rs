@@ -24,7 +24,7 @@ pub(super) const METRICS: &[Metric] = &[
         limits: "Parts may be left out, with a warning: see the description. Power supplies, fans, disks and the \
             mainboard are not included.",
         read: Read::Number(|figures| figures.energy.total_energy_j),
-        beside: &[Beside::Spread],
+        beside: &[Beside::Spread, Beside::Combined],
         why_null: Some(no_total),
     },
     Metric {
@@ -57,7 +57,7 @@ pub(super) const METRICS: &[Metric] = &[
         source: "NVML: the board's energy counter, or its polled power integrated over time.",
         limits: "Whole boards: idle power, and the work of other processes on the same board, are included.",
         read: Read::Number(|figures| figures.energy.gpu_energy_j),
-        beside: &[],
+        beside: &[Beside::Combined],
         why_null: Some(gpus_unread),
     },
     Metric {
@@ -92,7 +92,7 @@ pub(super) const METRICS: &[Metric] = &[
         limits: "Split by CPU time: a core that computes with wide vectors counts the same as one that does not. \
             The host's idle power is split too.",
         read: Read::Number(|figures| figures.energy.cpu_energy_j),
-        beside: &[],
+        beside: &[Beside::Combined],
         why_null: Some(cpu_share_unknown),
     },
     Metric {

@@ -130,6 +130,8 @@ pub enum Read {
 pub enum Beside {
     /// The sample standard deviation over cycles.
     Spread,
+    /// The interval of the mean over cycles and the half-width of the energy meter, combined.
+    Combined,
     /// Sources, methods and confidence of a part of the energy.
     Certainty(EnergyPart),
 }

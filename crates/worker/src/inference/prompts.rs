@@ -205,6 +205,7 @@ fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use joulemark_experiment::DatasetPrompts;
     use std::collections::{BTreeMap, BTreeSet};
 
     use joulemark_experiment::TokenLength;
@@ -233,6 +234,20 @@ mod tests {
             }),
             shared_prefix_tokens,
             ..SyntheticPrompts::default()
+        }
+    }
+
+    #[test]
+    fn the_name_of_each_set_ends_with_its_number_of_prompts() {
+        let sets = sets();
+        let largest = sets.iter().max_by_key(|set| set.count).expect("a set");
+        assert_eq!(largest.name, "mixed-512");
+        for set in &sets {
+            let asked = DatasetPrompts {
+                dataset: set.name.to_owned(),
+                count: None,
+            };
+            assert_eq!(asked.set_size(), Some(set.count as u32), "{}", set.name);
         }
     }
 

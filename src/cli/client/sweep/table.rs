@@ -3,9 +3,12 @@
 use serde_json::Value;
 
 use super::super::quantity;
-use joulemark_analysis::metrics;
+use joulemark_analysis::metrics::{self, Metric};
 
-/// Returns the table of the points that were run, followed by the result of the search.
+/// Code of the warning that an energy is an estimate.
+const ESTIMATED: &str = "energy_estimated";
+
+/// Returns the table of the points that were run, followed by the result of the search and the warnings.
 pub fn table(sweep: &Value) -> String {
     let rows = sweep["table"].as_array().map_or(&[][..], Vec::as_slice);
     let tried: Vec<&Value> = rows
@@ -23,9 +26,16 @@ pub fn table(sweep: &Value) -> String {
         .into_iter()
         .flat_map(|metrics| metrics.keys())
         .collect();
-    let title = |name: &String| match quantity::unit(metrics::all(), name) {
-        "" => name.clone(),
-        unit => format!("{name} [{unit}]"),
+    let has_estimates = warnings(sweep).any(|warning| warning["code"] == ESTIMATED);
+    let title = |name: &String| {
+        let unit = quantity::unit(metrics::all(), name);
+        let is_estimate = has_estimates && metrics::find(metrics::all(), name).is_some_and(Metric::uses_host_energy);
+        match (unit, is_estimate) {
+            ("", false) => name.clone(),
+            ("", true) => format!("{name} [estimate]"),
+            (unit, false) => format!("{name} [{unit}]"),
+            (unit, true) => format!("{name} [{unit}, estimate]"),
+        }
     };
     let mut lines = vec![
         ["point".to_owned()]
@@ -60,7 +70,27 @@ pub fn table(sweep: &Value) -> String {
         };
         text.push_str(&format!("\n{best}\n{}", plain(conclusion)));
     }
+    text.push_str(&warning_lines(sweep));
     text
+}
+
+/// Returns one line for each warning code, with the number of completed experiments that have it.
+fn warning_lines(sweep: &Value) -> String {
+    let completed = &sweep["progress"]["completed"];
+    let line = |warning: &Value| {
+        let word = |name: &str| plain(warning[name].as_str().unwrap_or_default());
+        let count = &warning["experiments"];
+        format!("\n  {} ({count} of {completed}): {}", word("code"), word("message"))
+    };
+    let lines: String = warnings(sweep).map(line).collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("\n\nwarnings (number of completed experiments that have them){lines}"),
+    }
+}
+
+fn warnings(sweep: &Value) -> impl Iterator<Item = &Value> {
+    sweep["warnings"].as_array().into_iter().flatten()
 }
 
 /// Returns for each metric where it is best along the axis, and its knee.
@@ -147,6 +177,19 @@ mod tests {
         assert!(lines[2].contains("a\u{fffd}b") && lines[2].ends_with('-'), "{text}");
         assert_eq!(&lines[3..], ["best: point 0 (*)", "it is"]);
         assert_eq!(lines[0].find("engine"), lines[1].find('a'));
+        let sweep = json!({"axes": {}, "progress": {"completed": 2}, "warnings": [
+                {"code": "energy_estimated", "experiments": 2, "message": "CPU energy is an estimate"}],
+            "table": [{"point": 0, "values": {}, "completed": 2, "experiments": ["x"], "metrics": {
+                "joules_per_output_token": figure(1.0), "mean_ttft_ms": figure(1.0)}}]});
+        let text = table(&sweep);
+        assert!(
+            text.contains("joules_per_output_token [J/token, estimate]  mean_ttft_ms [ms]"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("\n  energy_estimated (2 of 2): CPU energy is an estimate"),
+            "{text}"
+        );
         let text = table(
             &json!({"axes": {"power_limit_w": [200, 300]}, "table": [row(0, 3.0)], "curve": {
             "axis": "power_limit_w", "metrics": {"mean_ttft_ms": {"best_at": 210.0, "best_at_low": 190.0,

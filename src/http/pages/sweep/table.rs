@@ -1,16 +1,37 @@
 //! The table of a sweep.
 
+use crate::http::pages::experiment::checks::title;
 use crate::http::pages::number;
 use crate::http::pages::sweep_words::value_in_words;
 use crate::http::sweeps::view::{SweepFigure, SweepRow};
+use crate::http::sweeps::warnings::SweepWarning;
 use joulemark_analysis::metrics::{Better, Metric};
-use joulemark_experiment::ExperimentId;
+use joulemark_experiment::{ExperimentId, WarningCode};
 
 /// A metric's column.
 pub struct Column {
     pub name: &'static str,
     pub unit: &'static str,
     pub better: &'static str,
+    /// Whether an energy that the metric is computed from is an estimate in some results.
+    pub is_estimate: bool,
+}
+
+/// A kind of warning with its title.
+pub struct WarningView {
+    pub title: &'static str,
+    pub experiments: u32,
+    pub message: String,
+}
+
+/// Returns the warnings of the results.
+pub fn warning_views(warnings: &[SweepWarning]) -> Vec<WarningView> {
+    let view = |warning: &SweepWarning| WarningView {
+        title: title(warning.code),
+        experiments: warning.experiments,
+        message: warning.message.replace('`', ""),
+    };
+    warnings.iter().map(view).collect()
 }
 
 /// A point's row.
@@ -32,7 +53,10 @@ impl RowView {
 }
 
 /// Returns the columns of the metrics.
-pub fn columns(metrics: &[&'static Metric]) -> Vec<Column> {
+pub fn columns(metrics: &[&'static Metric], warnings: &[SweepWarning]) -> Vec<Column> {
+    let has_estimates = warnings
+        .iter()
+        .any(|warning| warning.code == WarningCode::EnergyEstimated);
     let column = |metric: &&'static Metric| Column {
         name: metric.name,
         unit: metric.unit,
@@ -41,6 +65,7 @@ pub fn columns(metrics: &[&'static Metric]) -> Vec<Column> {
             Better::Higher => "higher is better",
             Better::Neither => "",
         },
+        is_estimate: has_estimates && metric.uses_host_energy(),
     };
     metrics.iter().map(column).collect()
 }
