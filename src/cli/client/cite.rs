@@ -82,7 +82,9 @@ fn setting(results: &Value, manifest: &Value) -> String {
             power_limits(results)
         ),
     };
-    let activations = listed(items(&manifest["loads"]).filter_map(|load| load["activation_dtype"].as_str()));
+    let activations = items(&manifest["loads"]).filter_map(|load| load["activation_dtype"].as_str());
+    // The synthetic engine has none.
+    let activations = listed(activations.filter(|dtype| *dtype != "none"));
     let activations = match activations.is_empty() {
         true => activations,
         false => format!(" with {activations} activations"),
@@ -265,7 +267,7 @@ mod tests {
         });
         let manifest = json!({"id": "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11", "finished_at": "2026-01-31T12:00:00Z",
             "model": {"sha256": ["00112233445566778899aabbccddeeff"]},
-            "loads": [{"activation_dtype": "bf16"}, {"activation_dtype": "bf16"}]});
+            "loads": [{"activation_dtype": "bf16"}, {"activation_dtype": "bf16"}, {"activation_dtype": "none"}]});
         let paragraph = paragraph(&results, &manifest);
         for part in [
             "a.gguf (SHA-256 0011223344556677…) with joulemark 0.1.0",
