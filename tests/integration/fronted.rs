@@ -174,9 +174,18 @@ async fn provider() -> SocketAddr {
     };
     let router = Router::new()
         .route("/oauth2/auth", get(answer))
-        .route("/oauth2/sign_in", get(|| async { "sign in" }));
+        .route("/oauth2/sign_in", get(sign_in));
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
+}
+
+/// Answers as the sign-in page of oauth2-proxy: it leads back to the address in a header, and sets long cookies.
+async fn sign_in(headers: HeaderMap) -> impl IntoResponse {
+    let back = headers
+        .get("x-auth-request-redirect")
+        .map_or("", |value| value.to_str().unwrap());
+    let cookie = format!("_oauth2_proxy_csrf={}", "x".repeat(6000));
+    ([("set-cookie", cookie)], format!("sign in for {back}"))
 }
 
 #[tokio::test]
@@ -211,17 +220,17 @@ async fn users_are_those_of_an_identity_provider_where_there_is_one_and_keys_pas
 }
 
 #[tokio::test]
-async fn a_browser_without_a_session_is_sent_to_the_identity_provider_and_a_program_is_refused() {
+async fn a_browser_without_a_session_gets_the_page_of_the_identity_provider_and_a_program_is_refused() {
     for proxy in Proxy::installed() {
         let front = Front::start_with(proxy, Identity::Provider(provider().await), &[]);
-        let page = front.request(Method::GET, "/experiments?state=queued");
-        let moved = page.header("accept", "text/html,*/*;q=0.8").send().await.unwrap();
-        assert_eq!(moved.status(), StatusCode::FOUND, "{proxy:?}");
-        let expected = "/oauth2/sign_in?rd=/joulemark/experiments?state=queued";
-        assert_eq!(moved.headers()["location"], expected, "{proxy:?}");
+        let page = front.request(Method::GET, "/experiments?state=queued&user=ada");
+        let shown = page.header("accept", "text/html,*/*;q=0.8").send().await.unwrap();
+        assert_eq!(shown.status(), StatusCode::OK, "{proxy:?}");
+        let expected = "sign in for /joulemark/experiments?state=queued&user=ada";
+        assert_eq!(shown.text().await.unwrap(), expected, "{proxy:?}");
         let site = front.url.strip_suffix("/joulemark").unwrap();
-        let sign_in = front.client.get(format!("{site}/oauth2/sign_in")).send().await.unwrap();
-        assert_eq!(sign_in.text().await.unwrap(), "sign in", "{proxy:?}");
+        let direct = front.client.get(format!("{site}/oauth2/sign_in")).send().await.unwrap();
+        assert!(direct.text().await.unwrap().starts_with("sign in"), "{proxy:?}");
         let refused = front.request(Method::GET, "/v1/experiments").send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{proxy:?}");
         let kind = &refused.headers()["content-type"];
