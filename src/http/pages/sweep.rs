@@ -21,6 +21,7 @@ use self::goal::{GoalView, goal_view};
 use self::repeat_request::{RepeatRequest, repeat_request};
 use self::running::{RunningExperiment, running_experiments};
 use self::table::{Column, RowView, WarningView, columns, row_views, warning_views};
+pub use self::table_page::point_address;
 use self::table_page::{ROWS, TablePage};
 use super::html::page;
 use super::layout::Page;

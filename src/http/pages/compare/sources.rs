@@ -6,6 +6,7 @@ use super::differences::{Settings, settings};
 use crate::compared::{Named, letter};
 use crate::http::access::Caller;
 use crate::http::experiments::manifest::Manifest;
+use crate::http::pages::sweep::point_address;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use joulemark_experiment::{ExperimentId, Prompts, State};
@@ -33,6 +34,14 @@ impl Shown {
     /// Returns its name in charts.
     pub fn label(&self) -> String {
         format!("{} {}", self.letter, self.name)
+    }
+
+    /// Returns the address of its page, relative to the root.
+    pub fn address(&self) -> String {
+        match self.point {
+            Some((sweep, point)) => format!("sweeps/{}", point_address(sweep, point)),
+            None => format!("experiments/{}", self.experiment),
+        }
     }
 }
 

@@ -58,6 +58,7 @@ type Device = (Option<String>, Option<String>, Option<String>);
 /// Returns a [`Problem`] when reading the meter panics.
 pub async fn live(state: &AppState, id: ExperimentId, spec: &Spec) -> Result<Option<Series>, Problem> {
     let Some(claimed_at) = state.scheduler.claimed_at(id) else {
+        state.live_lines.forget(id);
         return Ok(None);
     };
     let now = Monotonic::now();
@@ -91,7 +92,16 @@ impl LiveLines {
         if all.len() >= MAX_EXPERIMENTS && !all.contains_key(&id) {
             return Arc::default();
         }
-        all.entry(id).or_default().clone()
+        let lines = all.entry(id).or_default().clone();
+        if let Ok(mut growing) = lines.try_lock() {
+            growing.used_sec = now_sec;
+        }
+        lines
+    }
+
+    /// Drops the lines of an experiment that has ended.
+    fn forget(&self, id: ExperimentId) {
+        locked(&self.0).remove(&id);
     }
 }
 

@@ -2,11 +2,20 @@
 
 use crate::http::pages::sweep::Asked;
 use crate::http::sweeps::view::SweepRow;
+use joulemark_experiment::ExperimentId;
 
 /// Maximum number of rows in a view.
 pub const ROWS: usize = 50;
 /// Maximum number of points in a chart with links, tooltips and intervals, which make the page larger.
 const MAX_DETAILED: usize = 200;
+
+/// Returns the address of a point's row relative to `sweeps/`. The rows of a table are in the order of the points.
+pub fn point_address(sweep: ExperimentId, point: u32) -> String {
+    match point as usize / ROWS {
+        0 => format!("{sweep}#point-{point}"),
+        pages_before => format!("{sweep}?page={}#point-{point}", pages_before + 1),
+    }
+}
 
 /// One page of a sweep's table.
 #[derive(Clone, Copy)]
@@ -77,6 +86,13 @@ mod tests {
             metrics: BTreeMap::new(),
         };
         (0..points).map(row).collect()
+    }
+
+    #[test]
+    fn the_address_of_a_point_names_the_page_of_its_row() {
+        let sweep = ExperimentId::generate();
+        assert_eq!(point_address(sweep, 49), format!("{sweep}#point-49"));
+        assert_eq!(point_address(sweep, 60), format!("{sweep}?page=2#point-60"));
     }
 
     #[test]
