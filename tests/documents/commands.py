@@ -27,7 +27,7 @@ SKIPPED = {
     r"joulemark doctor --config FILE": "needs another server's configuration",
     r"joulemark meter --json --gpus": "needs GPUs",
     r"joulemark flops --model models/": "needs a model",
-    r"joulemark sweep power": "needs GPUs",
+    r"joulemark sweep batch.yaml": "needs a GPU",
     r"curl .*gpubox": "names a host of the reader's",
 }
 # Exit statuses other than 0 alone.
@@ -36,6 +36,8 @@ EXPECTED = {
     r"joulemark doctor": {0, 1},
     # 8: worse, which two runs of the same may be by chance.
     r"joulemark compare .*--fail-if-worse": {0, 8},
+    # 6: it still runs.
+    r"joulemark sweep ID": {0, 6},
     # 2: it is finished already.
     r"joulemark cancel": {0, 2},
     # 28: curl's own, the time is up: this stream has no end.
@@ -80,6 +82,7 @@ class Commands(unittest.TestCase):
         cls.environment["JOULEMARK_SERVER"] = cls.server
         cls.write_files()
         cls.ids = [cls.run_line("joulemark submit experiment.yaml --wait --quiet").stdout.split()[0] for _ in range(2)]
+        cls.sweep = cls.run_line("joulemark sweep sweep.yaml --quiet").stdout.strip()
         for name in ("results.json", "main.json", "new.json"):
             cls.run_line(f"joulemark results {cls.ids[0]} --json > {name}")
 
@@ -109,6 +112,7 @@ class Commands(unittest.TestCase):
 
     def of_here(self, line):
         """Returns the line with this check's server, ids and files in place of the reader's."""
+        line = line.replace("joulemark sweep ID", f"joulemark sweep {self.sweep}")
         for name, value in (("ID_A", self.ids[0]), ("ID_B", self.ids[1]), ("BASELINE", self.ids[0]), ("CANDIDATE", self.ids[1]),
                             ("ID", self.ids[0]), ("FILE", "result.tar")):
             line = re.sub(rf"\b{name}\b", value, line)
