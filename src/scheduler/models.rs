@@ -50,7 +50,7 @@ impl Models {
     /// Finds a model by name. Blocks on the file system. Errors are not cached, since their cause may be removed.
     ///
     /// # Errors
-    /// Returns a [`ModelRefusal`].
+    /// Returns a `ModelRefusal`.
     pub fn locate(&self, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
         let Shared { sources, seen } = &*self.0;
         if name.starts_with(SYNTHETIC_PREFIX) {
@@ -81,7 +81,7 @@ impl Models {
     /// Blocks on the file system.
     ///
     /// # Errors
-    /// Returns a [`ModelRefusal`].
+    /// Returns a `ModelRefusal`.
     pub fn locate_for(&self, server: Option<&EngineSettings>, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
         match server {
             Some(server) => self.0.sources.locate_for_server(server, name).map(Arc::new),

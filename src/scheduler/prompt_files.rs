@@ -80,7 +80,7 @@ impl PromptFolder {
     /// Reads a prompt file by name. Blocks on the file system.
     ///
     /// # Errors
-    /// Returns a [`PromptFileError`], worded for the client that named the file.
+    /// Returns a `PromptFileError`, worded for the client that named the file.
     pub fn read(&self, name: &str) -> Result<PromptFile, PromptFileError> {
         self.read_as(name, read_prompt_lines)
     }
@@ -88,7 +88,7 @@ impl PromptFolder {
     /// Reads a replay file, whose requests have arrival times, by name. Blocks on the file system.
     ///
     /// # Errors
-    /// Returns a [`PromptFileError`], worded for the client that named the file.
+    /// Returns a `PromptFileError`, worded for the client that named the file.
     pub fn read_replay(&self, name: &str) -> Result<PromptFile<ReplayLines>, PromptFileError> {
         self.read_as(name, read_replay_lines)
     }

@@ -67,7 +67,7 @@ impl ModelSources {
     /// Finds a model in the models folder or, where that is allowed, on the hub or in the synthetic engine.
     ///
     /// # Errors
-    /// Returns a [`ModelRefusal`], worded as a problem of the field `model_name`.
+    /// Returns a `ModelRefusal`, worded as a problem of the field `model_name`.
     pub fn locate(&self, name: &str) -> Result<LocatedModel, ModelRefusal> {
         if name.starts_with(SYNTHETIC_PREFIX) {
             return self.synthetic(name);
@@ -95,7 +95,7 @@ impl ModelSources {
     /// experiment, otherwise by the server's `model_name` and `model_path` in the configuration.
     ///
     /// # Errors
-    /// Returns a [`ModelRefusal`], worded as a problem of the field `model_name`.
+    /// Returns a `ModelRefusal`, worded as a problem of the field `model_name`.
     pub fn locate_for_server(&self, server: &EngineSettings, name: &str) -> Result<LocatedModel, ModelRefusal> {
         let unusable = |problem: String| ModelRefusal::Unusable {
             name: name.to_owned(),
