@@ -95,7 +95,8 @@ async fn large_bodies_of_one_caller_count_by_their_size() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_read_holds_its_caller_s_share_and_is_given_up() {
-    let guarded = Guarded::start(&["--max-concurrent-requests", "4", "--answer-timeout-sec", "1"]);
+    // Long enough that the share is asked for while the answer waits, also on a busy host.
+    let guarded = Guarded::start(&["--max-concurrent-requests", "4", "--answer-timeout-sec", "4"]);
     let (ada, bob) = (guarded.key("ada", "submitter"), guarded.key("bob", "reader"));
     // Together more than the kernel takes of an answer.
     let mut large = slow();
