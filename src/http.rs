@@ -11,6 +11,7 @@ mod concurrency_limit;
 mod conditional;
 mod connections;
 mod csrf;
+mod device_lines;
 mod devices;
 mod docs;
 mod events;
@@ -25,6 +26,7 @@ mod layers;
 mod limits;
 mod lingering;
 mod listener;
+mod live_lines;
 mod long_lived;
 mod metric_definitions;
 mod metrics;
@@ -51,10 +53,10 @@ pub use connections::serve;
 #[cfg(test)]
 pub(crate) use experiments::export::row_schema;
 pub use listener::Listener;
+pub use live_lines::LiveLines;
 pub use long_lived::{Exports, Streams};
 pub use metrics::Metrics;
 pub use openapi::{document, to_yaml};
-pub use pages::LiveLines;
 pub use state::AppState;
 
 /// Returns the API's routes, with their descriptions.

@@ -30,7 +30,6 @@ use axum::{
     routing::{get, post},
 };
 
-pub use experiment::LiveLines;
 pub use problems::show_problems;
 
 use super::state::AppState;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::live_lines::LiveLines;
 use super::long_lived::{Exports, Streams};
 use super::metrics::own::Metrics;
-use super::pages::LiveLines;
 use super::problem::Problem;
 use super::readiness::{Readiness, SharedCheck};
 use crate::callback::Allowed;

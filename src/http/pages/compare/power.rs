@@ -5,9 +5,10 @@ use std::pin::pin;
 use futures::TryStreamExt as _;
 use joulemark_charts::{Line, Panel, Svg, Timeline, timeline};
 
-use super::super::zones::{ESTIMATE, is_package};
+use super::super::zones::is_package;
 use super::sources::Shown;
 use crate::http::access::Caller;
+use crate::http::device_lines::ESTIMATE;
 use crate::http::experiments::timeseries::{Found, devices, find, resampled};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;

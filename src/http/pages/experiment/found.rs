@@ -2,9 +2,10 @@
 
 use super::raw::Raw;
 use super::sections::{Measured, Sections};
-use super::series::{self, Series};
+use super::series;
 use super::setup::{Given, Setup};
 use crate::http::access::Caller;
+use crate::http::device_lines::Series;
 use crate::http::experiments;
 use crate::http::experiments::manifest::Manifest;
 use crate::http::experiments::outlook::Outlook;

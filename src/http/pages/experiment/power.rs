@@ -5,7 +5,7 @@ use joulemark_charts::{Band, Line, Mark, Panel, Svg, Timeline, timeline};
 
 use super::bands::bands;
 use super::raw::Raw;
-use super::series::{Course, DeviceLines, Series};
+use crate::http::device_lines::{Course, DeviceLines, Series};
 use crate::number;
 use joulemark_experiment::report::{GpuClocks, GpuPowerLimit, ReadingRange, Report};
 

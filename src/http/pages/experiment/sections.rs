@@ -12,7 +12,7 @@ use super::ranks::Ranks;
 use super::raw::Raw;
 use super::requests::Requests;
 use super::roofline::Roofline;
-use super::series::Series;
+use crate::http::device_lines::Series;
 use joulemark_experiment::report::Report;
 
 /// Sections on a result.

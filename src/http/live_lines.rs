@@ -4,13 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use joulemark_charts::thin;
-use joulemark_experiment::{ExperimentId, Spec};
-use joulemark_measurement::clock::Monotonic;
+use joulemark_experiment::ExperimentId;
 use joulemark_measurement::{DeviceSeries, Window};
 
-use super::series::{COLUMNS, Course, DeviceLines, Series};
-use crate::http::problem::Problem;
-use crate::http::state::AppState;
+use super::device_lines::{COLUMNS, Course, DeviceLines, Series, add};
 
 /// Age in seconds from which samples do not change any more. Younger ones are read again at each refresh, since the
 /// meter interpolates between the samples around.
@@ -52,35 +49,9 @@ struct Settled {
 /// Identity of a device: UUID of a GPU, or name and path of a zone.
 type Device = (Option<String>, Option<String>, Option<String>);
 
-/// Returns the samples of an experiment that runs on this server; `None` for any other.
-///
-/// # Errors
-/// Returns a [`Problem`] when reading the meter panics.
-pub async fn live(state: &AppState, id: ExperimentId, spec: &Spec) -> Result<Option<Series>, Problem> {
-    let Some(claimed_at) = state.scheduler.claimed_at(id) else {
-        state.live_lines.forget(id);
-        return Ok(None);
-    };
-    let now = Monotonic::now();
-    let (meter, gpus) = (state.resources.meter.clone(), spec.gpus.clone());
-    let growing = state.live_lines.of(id, now);
-    let read = tokio::task::spawn_blocking(move || {
-        let window = Window {
-            start_monotonic_sec: claimed_at.as_sec(),
-            end_monotonic_sec: now.as_sec(),
-        };
-        locked(&growing).extended(window, |window| meter.device_series(&gpus, window))
-    });
-    read.await.map(Some).map_err(|error| {
-        tracing::error!(%error, "the samples of a running experiment cannot be read");
-        Problem::internal()
-    })
-}
-
 impl LiveLines {
     /// Returns the lines of an experiment, and drops those that nobody has asked for lately.
-    fn of(&self, id: ExperimentId, now: Monotonic) -> Arc<Mutex<Growing>> {
-        let now_sec = now.as_sec();
+    fn of(&self, id: ExperimentId, now_sec: f64) -> Arc<Mutex<Growing>> {
         let mut all = locked(&self.0);
         // Lines that are locked are in use.
         all.retain(|known, growing| {
@@ -99,8 +70,14 @@ impl LiveLines {
         lines
     }
 
+    /// Reads the samples that were not read before, and returns the lines of an experiment in a window.
+    pub fn extended(&self, id: ExperimentId, window: Window, read: impl Fn(&Window) -> Vec<DeviceSeries>) -> Series {
+        let growing = self.of(id, window.end_monotonic_sec);
+        locked(&growing).extended(window, read)
+    }
+
     /// Drops the lines of an experiment that has ended.
-    fn forget(&self, id: ExperimentId) {
+    pub fn forget(&self, id: ExperimentId) {
         locked(&self.0).remove(&id);
     }
 }
@@ -183,10 +160,7 @@ impl Settled {
             append(line, later);
         }
         for mark in later.marks {
-            match self.lines.marks.last_mut() {
-                Some(last) if last.label == mark.label && last.to_sec >= mark.from_sec => last.to_sec = mark.to_sec,
-                _ => self.lines.marks.push(mark),
-            }
+            add(&mut self.lines.marks, mark);
         }
     }
 }
@@ -333,10 +307,10 @@ mod tests {
 
     #[test]
     fn lines_that_nobody_looks_at_are_dropped() {
-        let (lines, now) = (LiveLines::default(), Monotonic::from_sec(5000.0));
+        let (lines, now) = (LiveLines::default(), 5000.0);
         let ids = [ExperimentId::generate(), ExperimentId::generate()];
         locked(&lines.of(ids[0], now)).used_sec = 5000.0;
-        lines.of(ids[1], Monotonic::from_sec(5000.0 + 2.0 * IDLE_SEC));
+        lines.of(ids[1], 5000.0 + 2.0 * IDLE_SEC);
         assert_eq!(locked(&lines.0).keys().collect::<Vec<_>>(), [&ids[1]]);
     }
 }
